@@ -1,0 +1,1 @@
+//! Noising processes: affine SDEs with their exact transition kernels.

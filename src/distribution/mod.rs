@@ -1,0 +1,1 @@
+//! Densities with `log_prob`, score and exact sampling.

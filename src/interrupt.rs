@@ -1,0 +1,1 @@
+//! The flag by which long loops are asked to stop.

@@ -1,0 +1,1 @@
+//! Figures on plotters, one function a plot kind.

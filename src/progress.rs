@@ -1,0 +1,1 @@
+//! One progress bar for notebooks and terminals.

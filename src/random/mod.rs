@@ -1,0 +1,1 @@
+//! Random numbers: a seeded, splittable, counter-based generator.

@@ -1,0 +1,1 @@
+//! Scores ∇ log p_t: exact ones, and networks that learn them.

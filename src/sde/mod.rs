@@ -1,0 +1,1 @@
+//! Itô stochastic differential equations and their solvers.

@@ -1,0 +1,1 @@
+//! Denoising score matching: the training loop.
