@@ -14,7 +14,8 @@ pub(super) fn download(url: &str, path: &Path, sha256: &str) -> Result<()> {
         return Ok(());
     }
     let remedy = "Check the network, or put the file there by hand";
-    let failed = |cause: String| Error::file(path, format!("{url} cannot be fetched: {cause}"), remedy);
+    let failed =
+        |cause: String| Error::file(path, format!("{url} cannot be fetched: {cause}"), remedy);
     let agent: ureq::Agent =
         ureq::Agent::config_builder().timeout_connect(Some(Duration::from_secs(20))).build().into();
     let mut response = agent.get(url).call().map_err(|error| failed(error.to_string()))?;

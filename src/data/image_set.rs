@@ -101,7 +101,13 @@ fn to_numbers(bytes: &Tensor, device: &Device) -> Result<Tensor> {
 }
 
 impl Source for ImageSet {
-    fn batch(&self, step: u64, size: usize, generator: &Generator, device: &Device) -> Result<Tensor> {
+    fn batch(
+        &self,
+        step: u64,
+        size: usize,
+        generator: &Generator,
+        device: &Device,
+    ) -> Result<Tensor> {
         let indices = crate::train::epoch_indices(self.len(), step, size, generator)?;
         to_numbers(&self.images.index_select(&indices, 0)?, device)
     }
@@ -117,6 +123,10 @@ impl fmt::Display for ImageSet {
         let shape: Vec<String> = self.shape().iter().map(usize::to_string).collect();
         let (count, classes) = (self.len(), self.classes.len());
         let (name, origin) = (&self.name, &self.origin);
-        write!(f, "{name}: {count} images of {} in {classes} classes, from {origin}", shape.join("×"))
+        write!(
+            f,
+            "{name}: {count} images of {} in {classes} classes, from {origin}",
+            shape.join("×")
+        )
     }
 }

@@ -32,7 +32,11 @@ pub(crate) fn adam_step(
         let (keep, add) = (beta2 as f32, ((1.0 - beta2) * scale * scale) as f32);
         second.inplace_op2(&gradient, &Blend { keep, add, square: true })?;
         let (rate, root, epsilon) = (rate as f32, root as f32, epsilon as f32);
-        variable.inplace_op3(first.as_tensor(), second.as_tensor(), &Descend { rate, root, epsilon })?;
+        variable.inplace_op3(
+            first.as_tensor(),
+            second.as_tensor(),
+            &Descend { rate, root, epsilon },
+        )?;
         return Ok(());
     }
     let gradient = (gradient.detach() * scale)?;

@@ -97,14 +97,26 @@ impl Convolution {
             return Err(Error::shape("x", x, "[batch, channels, height, width]"));
         };
         if x[1] != channels || !fits(height) || !fits(width) {
-            let expected =
-                format!("[batch, {channels}, height, width] of at least the kernel's {side} pixels");
+            let expected = format!(
+                "[batch, {channels}, height, width] of at least the kernel's {side} pixels"
+            );
             return Err(Error::shape("x", x, expected));
         }
         let outputs = |size: usize| (size + 2 * self.padding - side) / self.stride + 1;
         let (rows, columns) = (outputs(height), outputs(width));
         let Self { stride, padding } = *self;
-        Ok(Geometry { batch, channels, height, width, filters, side, stride, padding, rows, columns })
+        Ok(Geometry {
+            batch,
+            channels,
+            height,
+            width,
+            filters,
+            side,
+            stride,
+            padding,
+            rows,
+            columns,
+        })
     }
 }
 
@@ -137,11 +149,24 @@ impl TransposedConvolution {
             ((outputs - 1) * self.stride + side + self.output_padding)
                 .checked_sub(2 * self.padding)
                 .filter(|&size| size > 0)
-                .ok_or_else(|| Error::argument("padding", self.padding, "less than half of the result"))
+                .ok_or_else(|| {
+                    Error::argument("padding", self.padding, "less than half of the result")
+                })
         };
         let (height, width) = (size(rows)?, size(columns)?);
         let Self { stride, padding, .. } = *self;
-        Ok(Geometry { batch, channels, height, width, filters, side, stride, padding, rows, columns })
+        Ok(Geometry {
+            batch,
+            channels,
+            height,
+            width,
+            filters,
+            side,
+            stride,
+            padding,
+            rows,
+            columns,
+        })
     }
 }
 

@@ -240,13 +240,16 @@ impl Geometry {
     pub fn gather<T: Scalar>(&self, big: &[T], kernel: &[T]) -> Vec<T> {
         let images = self.images();
         let mut small = vec![T::default(); self.batch * self.small()];
-        small.par_chunks_mut(images * self.small()).zip(big.par_chunks(images * self.big())).for_each_init(
-            || (vec![], vec![]),
-            |(patches, product), (small, big)| {
-                self.unfold(big, big.len() / self.big(), patches);
-                self.gather_images(kernel, patches, product, small);
-            },
-        );
+        small
+            .par_chunks_mut(images * self.small())
+            .zip(big.par_chunks(images * self.big()))
+            .for_each_init(
+                || (vec![], vec![]),
+                |(patches, product), (small, big)| {
+                    self.unfold(big, big.len() / self.big(), patches);
+                    self.gather_images(kernel, patches, product, small);
+                },
+            );
         small
     }
 
@@ -254,13 +257,15 @@ impl Geometry {
     pub fn spread<T: Scalar>(&self, small: &[T], kernel: &[T]) -> Vec<T> {
         let images = self.images();
         let mut big = vec![T::default(); self.batch * self.big()];
-        big.par_chunks_mut(images * self.big()).zip(small.par_chunks(images * self.small())).for_each_init(
-            || (vec![], vec![]),
-            |(patches, first), (big, small)| {
-                self.filters_first(small, small.len() / self.small(), first);
-                self.spread_images(kernel, first, patches, big);
-            },
-        );
+        big.par_chunks_mut(images * self.big())
+            .zip(small.par_chunks(images * self.small()))
+            .for_each_init(
+                || (vec![], vec![]),
+                |(patches, first), (big, small)| {
+                    self.filters_first(small, small.len() / self.small(), first);
+                    self.spread_images(kernel, first, patches, big);
+                },
+            );
         big
     }
 

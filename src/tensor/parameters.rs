@@ -187,7 +187,8 @@ impl Parameters {
                     format!("{:?} for `{key}`; it is another architecture", variable.dims());
                 return Err(Error::shape("parameter", tensor.dims(), expected));
             }
-            values.push((variable, tensor.to_device(variable.device())?.to_dtype(variable.dtype())?));
+            values
+                .push((variable, tensor.to_device(variable.device())?.to_dtype(variable.dtype())?));
         }
         for (variable, value) in values {
             variable.set(&value)?;

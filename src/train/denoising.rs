@@ -78,7 +78,8 @@ impl DenoisingLoss {
             return Err(Error::shape("x0", x0.dims(), "[batch, ...]"));
         };
         // On the host: the schedule is computed there.
-        let t = generator.uniform(self.t_min, horizon, batch, &Device::Cpu)?.to_device(x0.device())?;
+        let t =
+            generator.uniform(self.t_min, horizon, batch, &Device::Cpu)?.to_device(x0.device())?;
         let z = generator.normal_like(x0)?;
         denoising_loss(network, x0, &t, &z)
     }

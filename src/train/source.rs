@@ -13,7 +13,13 @@ pub trait Source {
     ///
     /// # Errors
     /// If the source has fewer than `size` samples.
-    fn batch(&self, step: u64, size: usize, generator: &Generator, device: &Device) -> Result<Tensor>;
+    fn batch(
+        &self,
+        step: u64,
+        size: usize,
+        generator: &Generator,
+        device: &Device,
+    ) -> Result<Tensor>;
 
     /// How many samples an epoch has; `None` where every batch is drawn afresh.
     fn count(&self) -> Option<usize>;
@@ -38,7 +44,13 @@ pub(crate) fn epoch_indices(
 
 /// A tensor `[samples, ...]` is a finite set of samples.
 impl Source for Tensor {
-    fn batch(&self, step: u64, size: usize, generator: &Generator, device: &Device) -> Result<Tensor> {
+    fn batch(
+        &self,
+        step: u64,
+        size: usize,
+        generator: &Generator,
+        device: &Device,
+    ) -> Result<Tensor> {
         let count = self.dims().first().copied().unwrap_or(0);
         let indices = epoch_indices(count, step, size, generator)?.to_device(self.device())?;
         Ok(self.index_select(&indices, 0)?.to_device(device)?)

@@ -35,7 +35,15 @@ pub struct TrainingSettings {
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self { batch: 64, learning_rate: 1e-3, warmup: 500, clip: 1., ema: 0.999, t_min: 1e-5, seed: 0 }
+        Self {
+            batch: 64,
+            learning_rate: 1e-3,
+            warmup: 500,
+            clip: 1.,
+            ema: 0.999,
+            t_min: 1e-5,
+            seed: 0,
+        }
     }
 }
 
@@ -53,7 +61,9 @@ impl TrainingSettings {
         positive("t_min", self.t_min)?;
         match (0.0..1.0).contains(&self.ema) {
             true => Ok(()),
-            false => Err(Error::argument("ema", self.ema, "a decay from 0 up to but not including 1")),
+            false => {
+                Err(Error::argument("ema", self.ema, "a decay from 0 up to but not including 1"))
+            }
         }
     }
 }
@@ -152,7 +162,8 @@ impl<N: Network + Clone> Training<N> {
         let device = network.parameters().iter().next().map(|(_, v)| v.device().clone());
         let (state, tensors): (State, _) =
             model::read(path, STATE, &device.unwrap_or(Device::Cpu))?;
-        let remedy = "Resume with the network that was saved, or start a new training in another folder";
+        let remedy =
+            "Resume with the network that was saved, or start a new training in another folder";
         if state.architecture != network.architecture() {
             let cause = format!(
                 "holds a training of a {}, not of a {}",

@@ -1,0 +1,192 @@
+//! `scorebook run`: notebooks without Python and without a browser, for tests and long computations.
+
+mod client;
+mod execution;
+mod interruption;
+mod notebook;
+mod outputs;
+mod parameters;
+mod progress;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+
+use super::device::{self, Device};
+use super::workshop;
+use client::Kernel;
+use execution::Ending;
+use interruption::Interruption;
+use notebook::Notebook;
+use parameters::Parameter;
+use progress::Progress;
+
+const HELP: &str = "\
+Without --output and --inplace nothing is written: the run is a check of the notebooks, and its
+exit code is the answer. With them, the outputs are written even if a cell fails or you press Ctrl-C:
+those up to there.
+
+Cells tagged `raises-exception` may fail, those tagged `skip-execution` are left out.
+Exit code: 0 if all ran; 1 if a notebook failed; 130 after Ctrl-C.
+
+Examples:
+  scorebook run 00-tour.ipynb
+  scorebook run notebooks/*.ipynb --inplace --timeout 600
+  scorebook run mixture.ipynb --output results --param steps=200 --param rate=1e-3";
+
+/// The exit code of a program that Ctrl-C has ended, as shells have it.
+const INTERRUPTED: u8 = 130;
+
+/// Run notebooks and collect their outputs.
+#[derive(Args)]
+#[command(after_help = HELP)]
+pub struct Run {
+    /// The notebooks, each run in a kernel of its own, in its own folder.
+    #[arg(required = true, value_name = "NOTEBOOK")]
+    notebooks: Vec<PathBuf>,
+    /// Write the notebooks with their outputs to DIR, under their own names.
+    #[arg(long, value_name = "DIR", conflicts_with = "inplace")]
+    output: Option<PathBuf>,
+    /// Write the outputs into the notebooks themselves.
+    #[arg(long)]
+    inplace: bool,
+    /// Interrupt a cell that runs longer than this many seconds [default: none].
+    #[arg(long, value_name = "S", value_parser = seconds)]
+    timeout: Option<Duration>,
+    /// Override a variable that the cell tagged `parameters` defines: a number, true, false or text.
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    parameters: Vec<Parameter>,
+    /// Where the notebooks compute.
+    #[arg(long, value_enum, default_value_t)]
+    device: Device,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse::<f64>().ok().filter(|seconds| *seconds > 0.0);
+    let duration = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    duration.ok_or_else(|| "expected a number of seconds above 0".into())
+}
+
+impl Run {
+    pub fn execute(self) -> Result<ExitCode> {
+        self.check_targets()?;
+        let device = self.device.resolve()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+        runtime.block_on(self.run_all(device))
+    }
+
+    /// Two notebooks of one name cannot both be written to one folder.
+    fn check_targets(&self) -> Result<()> {
+        let mut names = std::collections::HashSet::new();
+        for path in &self.notebooks {
+            if self.output.is_some() && !names.insert(path.file_name()) {
+                bail!(
+                    "two notebooks are called {}: run them apart, with two folders for --output",
+                    path.file_name().unwrap_or_default().display()
+                );
+            }
+        }
+        Ok(())
+    }
+
+    async fn run_all(&self, device: Device) -> Result<ExitCode> {
+        let mut interruption = Interruption::listen()?;
+        let mut summary = Vec::new();
+        let mut code = 0;
+        for path in &self.notebooks {
+            let name = path.display();
+            let start = Instant::now();
+            let ending = self.run_one(path, device, &mut interruption).await;
+            let time = start.elapsed().as_secs_f64();
+            match ending {
+                Ok(Ending::Finished) => summary.push(format!("ok           {name} ({time:.1} s)")),
+                Ok(Ending::Failed(why)) => {
+                    eprintln!("error: {name}, {}", progress::for_stderr(&why));
+                    summary.push(format!("failed       {name} ({time:.1} s)"));
+                    code = 1;
+                }
+                Ok(Ending::Interrupted) => {
+                    summary.push(format!("interrupted  {name} ({time:.1} s)"));
+                    code = INTERRUPTED;
+                    break;
+                }
+                Err(error) => {
+                    eprintln!("error: {error:#}");
+                    summary.push(format!("failed       {name}"));
+                    code = 1;
+                }
+            }
+        }
+        if self.notebooks.len() > 1 || code == INTERRUPTED {
+            eprintln!("{}", summary.join("\n"));
+        }
+        if self.output.is_none() && !self.inplace && code != 1 {
+            eprintln!("Nothing was written. To keep the outputs: --inplace, or --output DIR.");
+        }
+        Ok(ExitCode::from(code))
+    }
+
+    async fn run_one(
+        &self,
+        path: &Path,
+        device: Device,
+        interruption: &mut Interruption,
+    ) -> Result<Ending> {
+        let mut notebook = Notebook::read(path)?;
+        if let Some(language) =
+            notebook.language().filter(|name| !name.eq_ignore_ascii_case("rust"))
+        {
+            bail!(
+                "{}: its language is {language}, not Rust. Run it with `jupyter execute`",
+                path.display()
+            );
+        }
+        notebook.complete();
+        parameters::inject(&mut notebook, &self.parameters)
+            .with_context(|| path.display().to_string())?;
+        let target = self.target(path)?;
+
+        let progress = Progress::new(&path.file_name().unwrap_or_default().to_string_lossy());
+        progress.say("preparing the build of the notebooks");
+        tokio::task::block_in_place(|| workshop::prepare(device))?;
+        progress.say("starting the kernel");
+        let kernel = tokio::select! {
+            kernel = Kernel::start(|file| command(path, device, file)) => kernel?,
+            () = interruption.next() => return Ok(Ending::Interrupted),
+        };
+        let ending =
+            execution::run(&mut notebook, kernel, self.timeout, interruption, &progress).await?;
+        if let Some(target) = target {
+            notebook.write(&target)?;
+        }
+        Ok(ending)
+    }
+
+    /// Where the outputs go. Whether they can is known before the run, not after it.
+    fn target(&self, path: &Path) -> Result<Option<PathBuf>> {
+        let target = match &self.output {
+            Some(folder) => {
+                std::fs::create_dir_all(folder)
+                    .with_context(|| format!("--output: cannot create {}", folder.display()))?;
+                folder.join(path.file_name().context("a notebook needs a file name")?)
+            }
+            None if self.inplace => path.to_owned(),
+            None => return Ok(None),
+        };
+        notebook::check_writable(&target)?;
+        Ok(Some(target))
+    }
+}
+
+/// The command of our own kernel for a notebook: it runs in the notebook's folder, as under Jupyter.
+fn command(notebook: &Path, device: Device, connection_file: &Path) -> Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    let folder = notebook.canonicalize()?;
+    command.current_dir(folder.parent().unwrap_or(Path::new("/")));
+    command.args(["kernel", "-f"]).arg(connection_file);
+    command.env(device::VARIABLE, device.name());
+    Ok(command)
+}
