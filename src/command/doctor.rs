@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::Args;
 
 use super::device::{self, Device};
@@ -72,19 +72,49 @@ impl Doctor {
 
 fn examine() -> Vec<Finding> {
     let environment = Environment::find();
-    let mut findings = vec![
-        toolchain("rustc"),
-        toolchain("cargo"),
-        linker(),
+    let mut findings = compiler();
+    findings.extend([
         rust_source(),
         jupyterlab(environment.as_ref()),
         kernelspec(environment.as_ref()),
         library(),
         prepared(),
         gpu(),
-    ];
+    ]);
     findings.extend(datasets());
     findings
+}
+
+/// What building cells needs.
+fn compiler() -> Vec<Finding> {
+    vec![toolchain("rustc"), toolchain("cargo"), linker()]
+}
+
+/// An error that names all that is missing for notebooks to run in this environment.
+pub fn require_for_lab(environment: Option<&Environment>) -> Result<()> {
+    let mut findings = compiler();
+    findings.push(jupyterlab(environment));
+    require(&findings)
+}
+
+/// An error that names all that is missing for notebooks to run without Jupyter.
+pub fn require_for_run() -> Result<()> {
+    require(&compiler())
+}
+
+fn require(findings: &[Finding]) -> Result<()> {
+    let missing: Vec<_> = findings
+        .iter()
+        .filter(|finding| finding.state == State::Missing)
+        .map(|Finding { name, detail, remedy, .. }| {
+            let remedy = remedy.as_deref().unwrap_or_default();
+            format!("\n  {name}: {detail}\n    → {remedy}.")
+        })
+        .collect();
+    match missing.is_empty() {
+        true => Ok(()),
+        false => bail!("something is missing on this machine:{}", missing.concat()),
+    }
 }
 
 /// `rustc` and `cargo`: cells are compiled, so readers need them too.
@@ -126,7 +156,7 @@ fn jupyterlab(environment: Option<&Environment>) -> Finding {
         return found("JupyterLab", detail);
     }
     match python::base_python() {
-        Err(error) => missing("Python", format!("{error:#}"), python::NO_PYTHON),
+        Err(cause) => missing("Python", cause, python::NO_PYTHON),
         Ok(base) => {
             match answer(Command::new(&base).args(["-c", "import venv, ensurepip; print()"])) {
                 Some(_) => without(

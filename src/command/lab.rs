@@ -11,7 +11,7 @@ use super::device::Device;
 use super::kernelspec::Place;
 use super::python::Environment;
 use super::server::Server;
-use super::{assets, workshop};
+use super::{assets, doctor, workshop};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -63,7 +63,9 @@ impl Lab {
         };
         let folder = folder.canonicalize()?;
 
-        let environment = Environment::find_or_make()?;
+        let environment = Environment::find();
+        doctor::require_for_lab(environment.as_ref())?;
+        let environment = environment.map_or_else(Environment::make, Ok)?;
         eprintln!("JupyterLab {}: {}", environment.jupyterlab, environment.prefix.display());
         let spec = install(&environment, device)?;
         eprintln!("Kernel, on {}: {}", device.name(), spec.display());

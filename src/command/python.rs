@@ -54,17 +54,10 @@ impl Environment {
         (holds == JUPYTERLAB).then(|| Self::probe(&interpreter(&folder))).flatten()
     }
 
-    /// An environment that is there, or else our own, made now: needs a Python and the network.
-    pub fn find_or_make() -> Result<Self> {
-        match Self::find() {
-            Some(environment) => Ok(environment),
-            None => Self::make(),
-        }
-    }
-
-    /// Makes our own environment. What an interrupted attempt left is removed first.
-    fn make() -> Result<Self> {
-        let base = base_python()?;
+    /// Makes our own environment: needs a Python and the network. What an interrupted attempt left
+    /// is removed first.
+    pub fn make() -> Result<Self> {
+        let base = base_python().map_err(|cause| anyhow!("{cause}. {NO_PYTHON}"))?;
         let cache = cache::folder()?;
         let folder = cache.join("python");
         // One at a time: another `lab` may be making it just now.
@@ -123,8 +116,8 @@ print('\\t'.join([sys.executable, sys.prefix, str(virtual), jupyterlab.__version
     }
 }
 
-/// A Python on the PATH that is recent enough to install JupyterLab with.
-pub fn base_python() -> Result<PathBuf> {
+/// A Python on the PATH that is recent enough to install JupyterLab with; else what is wrong.
+pub fn base_python() -> Result<PathBuf, String> {
     let mut found = None;
     for name in ["python3", "python", "python3.14", "python3.13", "python3.12", "python3.11"] {
         const VERSION: &str = "import sys; print(*sys.version_info[:2], sys.executable)";
@@ -139,10 +132,10 @@ pub fn base_python() -> Result<PathBuf> {
         }
         found.get_or_insert(format!("{name} is Python {major}.{minor}"));
     }
-    match found {
-        Some(found) => bail!("{found}: too old for JupyterLab. {NO_PYTHON}"),
-        None => bail!("there is no Python on the PATH. {NO_PYTHON}"),
-    }
+    Err(match found {
+        Some(found) => format!("{found}, too old for JupyterLab"),
+        None => "there is no Python on the PATH".into(),
+    })
 }
 
 /// What to say when `python -m venv` failed.

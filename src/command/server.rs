@@ -14,7 +14,7 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::cache;
-use super::kernelspec::Place;
+use super::kernelspec::{self, Place};
 use super::process::{self, Descendants};
 use super::python::Environment;
 
@@ -60,6 +60,7 @@ impl Server {
         if let Some(port) = port {
             command.arg(format!("--port={port}")).arg("--ServerApp.port_retries=0");
         }
+        command.arg(format!("--MultiKernelManager.default_kernel_name={}", kernelspec::NAME));
         if process::is_root() {
             command.arg("--allow-root");
         }

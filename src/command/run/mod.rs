@@ -16,7 +16,7 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 
 use super::device::{self, Device};
-use super::workshop;
+use super::{doctor, workshop};
 use client::Kernel;
 use execution::Ending;
 use interruption::Interruption;
@@ -26,8 +26,8 @@ use progress::Progress;
 
 const HELP: &str = "\
 Without --output and --inplace nothing is written: the run is a check of the notebooks, and its
-exit code is the answer. With them, the outputs are written even if a cell fails or you press Ctrl-C:
-those up to there.
+exit code is the answer. With them, the outputs up to there are written even if a cell fails or you
+press Ctrl-C.
 
 Cells tagged `raises-exception` may fail, those tagged `skip-execution` are left out.
 Exit code: 0 if all ran; 1 if a notebook failed; 130 after Ctrl-C.
@@ -149,6 +149,7 @@ impl Run {
             .with_context(|| path.display().to_string())?;
         let target = self.target(path)?;
 
+        doctor::require_for_run()?;
         let progress = Progress::new(&path.file_name().unwrap_or_default().to_string_lossy());
         progress.say("preparing the build of the notebooks");
         tokio::task::block_in_place(|| workshop::prepare(device))?;
@@ -231,6 +232,7 @@ mod tests {
                     crate::command::process::signal(std::process::id(), libc::SIGINT);
                 });
             }
+            doctor::require_for_run()?;
             let progress = Progress::new("test.ipynb");
             execution::run(&mut notebook, kernel, limit, &mut interruption, &progress).await
         });
