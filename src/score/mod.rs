@@ -3,6 +3,10 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
+mod mixture;
+
+pub use mixture::MixtureScore;
+
 use crate::Result;
 use candle_core::Tensor;
 use std::{fmt, sync::Arc};
@@ -18,6 +22,14 @@ pub trait Score: Send + Sync {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
 }
 
+/// A borrowed score is a score.
+impl<S: Score + ?Sized> Score for &S {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        (**self).score(x, t)
+    }
+}
+
+/// A shared score is a score.
 impl<S: Score + ?Sized> Score for Arc<S> {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         (**self).score(x, t)
