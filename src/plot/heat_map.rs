@@ -173,6 +173,10 @@ impl Mark for HeatMap {
         Some(self.bar)
     }
 
+    fn lies_beneath(&self) -> bool {
+        true
+    }
+
     fn fills(&self) -> bool {
         // White lies in the middle of the diverging map, so marks over it must be dark.
         self.bar.map == ColourMap::Sequential

@@ -189,6 +189,10 @@ impl Mark for Band {
         1
     }
 
+    fn lies_beneath(&self) -> bool {
+        true
+    }
+
     fn draw(&self, axes: &Axes, brush: &Brush) -> Vec<Shape> {
         shade(axes, &self.x, &self.low, &self.high, brush.colour(0).with_opacity(SHADE))
     }
@@ -227,7 +231,7 @@ pub(super) fn stroke(
     let mut shapes = Vec::new();
     for piece in placed.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
         if let [alone] = piece {
-            shapes.push(Shape::Disc { centre: *alone, radius: width, colour });
+            shapes.push(Shape::Disc { centre: *alone, radius: width.max(2.5), colour });
         }
         for part in clip_line(piece, &axes.area.grown(2.0 * width)) {
             let points = thinned(&part);

@@ -48,6 +48,8 @@ mod scatter;
 mod shape;
 mod side_by_side;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trajectories;
 mod vector_field;

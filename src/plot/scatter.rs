@@ -52,6 +52,8 @@ impl Mark for Scatter {
     fn draw(&self, axes: &Axes, brush: &Brush) -> Vec<Shape> {
         let count: usize = self.series.iter().map(|(_, points)| points.len()).sum();
         let radius = (4.0 / (1.0 + count as f64 / 200.0).powf(0.25)).clamp(1.1, 3.5);
+        // Light dots would cover a heat map that dark ones only dot.
+        let radius = if brush.on_map { 0.6 * radius } else { radius };
         let opacity = (30.0 / (count as f64).sqrt()).clamp(0.25, 0.8);
         self.series
             .iter()

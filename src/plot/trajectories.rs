@@ -174,11 +174,11 @@ impl Mark for Paths {
             shapes.extend(stroke(axes, path, self.colour(brush, index), width, None));
         }
         if self.in_plane {
-            for (index, path) in self.paths.iter().enumerate() {
-                let end = path.iter().rfind(|(x, y)| !x.is_nan() && !y.is_nan());
-                let colour = self.colour(brush, index).with_opacity(0.9);
-                shapes.extend(dots(axes, end.copied().into_iter(), 2.0, colour));
-            }
+            let ends = self
+                .paths
+                .iter()
+                .filter_map(|path| path.iter().copied().rfind(|(x, y)| !x.is_nan() && !y.is_nan()));
+            shapes.extend(dots(axes, ends, 2.0, brush.neutral()));
         }
         shapes
     }
