@@ -274,7 +274,7 @@ mod tests {
 
     #[test]
     fn brief_numbers() {
-        assert_eq!(brief(3.14159), "3.14");
+        assert_eq!(brief(1.23456), "1.23");
         assert_eq!(brief(1234.0), "1234");
         assert_eq!(brief(-2.5e-7), "−2.50·10⁻⁷");
     }

@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// let parabola = plot::curve(-1., 1., |x| x * x);
 /// let figure = plot::line(&[("x²", &parabola)])?.title("A parabola").size(480, 300);
 /// assert_eq!(figure.to_string(), "Figure “A parabola”, 480 × 300");
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Figure {
@@ -147,7 +147,7 @@ impl Figure {
     /// let band = plot::band("± √t", [0., 1.], [0., -1.], [0., 1.])?;
     /// assert!(path.clone().overlay(band.clone())?.svg()?.contains("± √t"));
     /// assert!(path.overlay(plot::side_by_side(&[band])?).is_err());
-    /// # scorebook::Result::Ok(())
+    /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn overlay(mut self, other: Self) -> Result<Self> {
         let (below, above) = (self.content.name(), other.content.name());
@@ -216,7 +216,7 @@ impl Figure {
     /// let figure = plot::line(&[("", [(0., 0.), (1., 1.)])])?;
     /// let error = figure.save("figure.pdf").unwrap_err().to_string();
     /// assert!(error.contains("`.svg` or `.png`"), "{error}");
-    /// # scorebook::Result::Ok(())
+    /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 ///     .x_label("t")
 ///     .y_label("x");
 /// assert!(figure.svg()?.contains("Euler, 4 steps"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn line<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     lines(series, false)
@@ -50,7 +50,7 @@ pub fn line<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
 ///     .log_x()?
 ///     .log_y()?;
 /// assert!(figure.svg()?.contains("stroke-dasharray"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn reference<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     lines(series, true)
@@ -81,7 +81,7 @@ fn lines<S: AsRef<str>, P: Points>(series: &[(S, P)], dashed: bool) -> Result<Fi
 /// let below: Vec<f64> = std.iter().map(|s| -s).collect();
 /// let figure = plot::band("± √t", &t, &below, &std)?;
 /// assert!(figure.svg()?.contains("polygon"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn band(name: &str, x: impl Values, low: impl Values, high: impl Values) -> Result<Figure> {
     let (x, low, high) = (x.values()?, low.values()?, high.values()?);

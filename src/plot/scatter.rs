@@ -21,7 +21,7 @@ use crate::Result;
 /// let ring: Vec<_> = (0..300).map(|i| i as f64 * 0.1).map(|a| (a.cos(), a.sin())).collect();
 /// let figure = plot::scatter(&[("ring", &ring)])?.equal_axes();
 /// assert_eq!(figure.svg()?.matches("<circle").count(), 300 + 1); // and one in the legend
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn scatter<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     check_some("series", series)?;

@@ -33,7 +33,7 @@ const MOST: usize = 400;
 ///     .overlay(plot::mean_band("mean ± std", times, &paths)?)?
 ///     .x_label("t");
 /// assert!(figure.svg()?.contains("mean ± std"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn trajectories(times: impl Values, paths: &Tensor) -> Result<Figure> {
     let (times, values, batch) = read(&times, paths)?;
@@ -59,7 +59,7 @@ pub fn trajectories(times: impl Values, paths: &Tensor) -> Result<Figure> {
 /// let paths = Tensor::new(&[[0f32, 0.], [1., -1.]], &Device::Cpu)?;
 /// let figure = plot::mean_band("x̄ ± s", [0., 1.], &paths)?;
 /// assert!(figure.svg()?.contains("polygon"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn mean_band(name: &str, times: impl Values, paths: &Tensor) -> Result<Figure> {
     let (times, values, batch) = read(&times, paths)?;
@@ -83,7 +83,7 @@ pub fn mean_band(name: &str, times: impl Values, paths: &Tensor) -> Result<Figur
 /// let paths = Tensor::new(&[[[1f32, 0.]], [[0., 1.]], [[-1., 0.]]], &Device::Cpu)?;
 /// let figure = plot::phase_plane(&paths)?.x_label("x₁").y_label("x₂");
 /// assert_eq!(figure.svg()?.matches("<circle").count(), 1);
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn phase_plane(paths: &Tensor) -> Result<Figure> {
     let &[steps, batch, 2] = paths.dims() else {

@@ -33,7 +33,7 @@ const TO_SCALE: f64 = 0.95;
 /// let learned = (&exact * 0.9)?;
 /// let figure = plot::vector_field(&points, &[("exact", &exact), ("learned", &learned)])?;
 /// assert!(figure.svg()?.contains("learned"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn vector_field<S: AsRef<str>, V: Points>(
     points: impl Points,
