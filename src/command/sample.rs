@@ -7,7 +7,9 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scorebook::random::Generator;
-use scorebook::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample as Drawn};
+use scorebook::sample::{
+    PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample as Drawn,
+};
 use scorebook::score::{Model, Network};
 use scorebook::{device, interrupt, plot};
 
@@ -65,7 +67,12 @@ impl Sample {
             false => self.model.clone(),
         };
         let model = Model::load(&file, &device)?;
-        eprintln!("{}: {} of {}", file.display(), model.card.architecture.summary(), model.card.data);
+        eprintln!(
+            "{}: {} of {}",
+            file.display(),
+            model.card.architecture.summary(),
+            model.card.data
+        );
         if model.card.shape.len() != 3 {
             bail!("{} gives points of shape {:?}, not images", file.display(), model.card.shape);
         }
@@ -88,24 +95,32 @@ impl Sample {
         Ok(ExitCode::SUCCESS)
     }
 
-    fn draw(&self, model: &Model, shape: Vec<usize>, device: &candle_core::Device) -> Result<Drawn> {
+    fn draw(
+        &self,
+        model: &Model,
+        shape: Vec<usize>,
+        device: &candle_core::Device,
+    ) -> Result<Drawn> {
         let process = model.network().process();
         let generator = &mut Generator::new(self.seed);
         Ok(match self.sampler {
             Sampler::PredictorCorrector => {
                 let sampler = PredictorCorrector::default();
                 let steps = self.steps.unwrap_or(sampler.steps);
-                PredictorCorrector { steps, ..sampler }.sample(&process, model, shape, generator, device)?
+                PredictorCorrector { steps, ..sampler }
+                    .sample(&process, model, shape, generator, device)?
             }
             Sampler::ReverseEulerMaruyama => {
                 let sampler = ReverseEulerMaruyama::default();
                 let steps = self.steps.unwrap_or(sampler.steps);
-                ReverseEulerMaruyama { steps, ..sampler }.sample(&process, model, shape, generator, device)?
+                ReverseEulerMaruyama { steps, ..sampler }
+                    .sample(&process, model, shape, generator, device)?
             }
             Sampler::ProbabilityFlow => {
                 let sampler = ProbabilityFlow::default();
                 let steps = self.steps.unwrap_or(sampler.steps);
-                ProbabilityFlow { steps, ..sampler }.sample(&process, model, shape, generator, device)?
+                ProbabilityFlow { steps, ..sampler }
+                    .sample(&process, model, shape, generator, device)?
             }
         })
     }

@@ -9,7 +9,7 @@ use super::mark::Mark;
 use super::raster::Canvas;
 use super::shape::{Rect, Shape};
 use super::side_by_side::Panels;
-use super::{display, picture, svg};
+use super::{picture, svg};
 use crate::{Error, Result};
 
 /// A figure, made by the functions of [`plot`](super) and shown by a notebook when it is the last
@@ -199,8 +199,13 @@ impl Figure {
     /// # Errors
     /// A size outside 80 × 60 to 4096 × 4096.
     pub fn png(&self) -> Result<Vec<u8>> {
+        self.png_at(PNG_SCALE)
+    }
+
+    /// The figure as a PNG file of `scale` pixels to each of its own.
+    pub(super) fn png_at(&self, scale: f64) -> Result<Vec<u8>> {
         let shapes = self.drawn()?;
-        let mut canvas = Canvas::new(self.rect(), PNG_SCALE);
+        let mut canvas = Canvas::new(self.rect(), scale);
         canvas.draw(&shapes);
         picture::encode(&canvas.picture())
     }
@@ -232,11 +237,6 @@ impl Figure {
         std::fs::write(path, bytes).map_err(|error| {
             Error::file(path, error.to_string(), "Check that its folder exists and is writable")
         })
-    }
-
-    /// Shows the figure in a notebook; evcxr calls it for the last expression of a cell.
-    pub fn evcxr_display(&self) {
-        display::show(self);
     }
 
     /// Width and height in pixels.

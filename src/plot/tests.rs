@@ -5,6 +5,7 @@ use candle_core::{DType, Device, Tensor};
 use super::shape::{Anchor, Rect, Shape};
 use super::{Figure, text};
 use crate::Result;
+use crate::notebook::Display;
 
 /// Points of a curve that is no straight line.
 fn wave() -> Vec<(f64, f64)> {
@@ -296,11 +297,13 @@ fn heavy_figures_stay_small() -> Result<()> {
 #[test]
 fn a_notebook_gets_a_picture_and_a_text() -> Result<()> {
     let chart = super::line(&[("", wave())])?.title("Wave");
-    let [picture, text] = super::display::contents(&chart)?;
-    assert_eq!(picture.0, "image/svg+xml");
-    assert_eq!(text, ("text/plain", "Figure “Wave”, 640 × 400".to_owned()));
-    let images = super::image_grid(&ramp(&[1, 4, 4])?, (0., 1.), 1)?;
-    assert_eq!(super::display::contents(&images)?[0].0, "image/png");
+    let bundle = chart.bundle();
+    assert_eq!(bundle.get("image/svg+xml"), Some(chart.svg()?.as_str()));
+    assert_eq!(bundle.get("text/plain"), Some("Figure “Wave”, 640 × 400"));
+    let images = super::image_grid(&ramp(&[1, 4, 4])?, (0., 1.), 1)?.bundle();
+    assert!(images.get("image/png").is_some_and(|png| png.starts_with("iVBOR")));
+    let impossible = chart.size(10, 10).bundle();
+    assert!(impossible.get("text/plain").is_some_and(|text| text.contains("10 × 10")));
     Ok(())
 }
 
