@@ -97,15 +97,10 @@ fn linear_ticks(low: f64, high: f64, count: usize) -> Ticks {
 
     // Numbers that differ only far behind the point are written as differences.
     let size = low.abs().max(high.abs());
-    let offset = if high - low < 1e-4 * size {
-        let unit = power(exponent(high - low) + 1);
-        (low / unit).floor() * unit
-    } else {
-        0.0
-    };
+    let offset = if high - low < 1e-4 * size { round_number_near(low, high) } else { 0.0 };
     let largest = values.iter().map(|v| (v - offset).abs()).fold(0.0, f64::max);
     let shared = match largest {
-        l if l >= 99_999.5 => exponent(l),
+        l if l >= 999_999.5 => exponent(l),
         l if l > 0.0 && l < 0.999e-2 => exponent(l * (1.0 + 1e-9)),
         _ => 0,
     };
@@ -117,7 +112,7 @@ fn linear_ticks(low: f64, high: f64, count: usize) -> Ticks {
         note = format!("×10{}", superscript(shared));
     }
     if offset != 0.0 {
-        let decimals = (-exponent(high - low) - 1).max(0) as usize;
+        let decimals = (-exponent(high - low)).max(0) as usize;
         let written = number(offset.abs(), decimals);
         let written = if written.contains('.') {
             written.trim_end_matches('0').trim_end_matches('.')
@@ -130,8 +125,20 @@ fn linear_ticks(low: f64, high: f64, count: usize) -> Ticks {
     Ticks { major, minor: Vec::new(), note: (!note.is_empty()).then_some(note) }
 }
 
+/// The roundest number within two lengths of the middle of a range.
+fn round_number_near(low: f64, high: f64) -> f64 {
+    let (middle, length) = (low + (high - low) / 2.0, high - low);
+    let coarsest = exponent(middle.abs()) + 1;
+    (exponent(length)..=coarsest)
+        .rev()
+        .map(|k| (middle / power(k)).round() * power(k))
+        .find(|number| (number - middle).abs() <= 2.0 * length)
+        .unwrap_or(low)
+}
+
 fn log_ticks(low: f64, high: f64, count: usize) -> Ticks {
-    let first = exponent(low * (1.0 - 1e-9)) + i32::from(power(exponent(low)) < low * (1.0 - 1e-9));
+    let below = exponent(low * (1.0 + 1e-9));
+    let first = if power(below) < low * (1.0 - 1e-9) { below + 1 } else { below };
     let last = exponent(high * (1.0 + 1e-9));
     let inside = |v: f64| v >= low * (1.0 - 1e-9) && v <= high * (1.0 + 1e-9);
     let multiples = |factors: &[i32]| -> Vec<(i32, i32)> {
@@ -267,7 +274,7 @@ mod tests {
 
     #[test]
     fn brief_numbers() {
-        assert_eq!(brief(3.14159), "3.14");
+        assert_eq!(brief(1.23456), "1.23");
         assert_eq!(brief(1234.0), "1234");
         assert_eq!(brief(-2.5e-7), "−2.50·10⁻⁷");
     }

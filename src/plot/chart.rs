@@ -181,10 +181,22 @@ impl Chart {
         if !filled {
             shapes.extend(grid_lines(&axes, &x_ticks, &y_ticks));
         }
-        let drawn = painted.iter().flat_map(|(mark, brush)| mark.draw(&axes, brush)).collect();
+        let layer =
+            |beneath: bool| painted.iter().filter(move |(mark, _)| mark.lies_beneath() == beneath);
+        let drawn = layer(true)
+            .chain(layer(false))
+            .flat_map(|(mark, brush)| mark.draw(&axes, brush))
+            .collect();
         shapes.push(Shape::Clip { rect: area.grown(1.0), shapes: drawn });
         shapes.extend(frame(&axes, &x_ticks, &y_ticks));
-        shapes.extend(self.labels(&axes, inner, &x_ticks));
+        let label_left = inner.x + area.x - left;
+        let room = Rect {
+            x: label_left,
+            y: top,
+            width: inner.right() - label_left,
+            height: inner.bottom() - top,
+        };
+        shapes.extend(self.labels(&axes, room, &x_ticks));
         if let (Some(bar), Some(ticks)) = (bar, &bar_ticks) {
             shapes.extend(colour_bar(&bar, ticks, area));
         }
@@ -194,7 +206,8 @@ impl Chart {
         shapes
     }
 
-    fn labels(&self, axes: &Axes, inner: Rect, x_ticks: &Ticks) -> Vec<Shape> {
+    /// The names of the axes in the `room` that head, sides and foot of the card leave.
+    fn labels(&self, axes: &Axes, room: Rect, x_ticks: &Ticks) -> Vec<Shape> {
         let mut shapes = Vec::new();
         let area = axes.area;
         let below = area.bottom() + NUMBER_LINE + 6.0 + 14.0;
@@ -206,19 +219,21 @@ impl Chart {
         if !self.x_label.is_empty() {
             // Centred under the axis, and kept clear of the note and the card's sides.
             let middle = area.x + area.width / 2.0;
-            let side = (middle - inner.x).min(inner.right() - middle);
-            let note_room = if note.is_empty() { 0.0 } else { text::width(note, NUMBER) + 10.0 };
-            let room = 2.0
-                * side.min(if note.is_empty() { side } else { area.right() - note_room - middle });
-            let (label, size) = fitting_text(&self.x_label, room);
+            let to_note = if note.is_empty() {
+                f64::INFINITY
+            } else {
+                area.right() - text::width(note, NUMBER) - 10.0 - middle
+            };
+            let half = (middle - room.x).min(room.right() - middle).min(to_note);
+            let (label, size) = fitting_text(&self.x_label, 2.0 * half);
             let at = (middle, below);
             shapes.push(line_of_text(&label, at, size, Anchor::Middle, INK, false));
         }
         if !self.y_label.is_empty() {
             let middle = area.y + area.height / 2.0;
-            let room = 2.0 * (middle - inner.y).min(inner.bottom() - middle);
-            let (label, size) = fitting_text(&self.y_label, room);
-            let at = (inner.x + 0.9 * LABEL, middle);
+            let half = (middle - room.y).min(room.bottom() - middle);
+            let (label, size) = fitting_text(&self.y_label, 2.0 * half);
+            let at = (room.x + 0.9 * LABEL, middle);
             shapes.push(line_of_text(&label, at, size, Anchor::Middle, INK, true));
         }
         shapes

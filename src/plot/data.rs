@@ -13,7 +13,7 @@ use crate::{Error, Result};
 /// let x = Tensor::new(&[[1f32, 2.], [3., 4.]], &Device::Cpu)?;
 /// assert_eq!(x.values()?, [1., 2., 3., 4.]);
 /// assert_eq!(vec![1f32, 2.].values()?, [1., 2.]);
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub trait Values {
     /// The numbers in `f64`.
@@ -29,7 +29,7 @@ pub trait Values {
 /// assert_eq!(([0., 1.], [5., 6.]).points()?, [(0., 5.), (1., 6.)]);
 /// assert_eq!(vec![5., 6.].points()?, [(0., 5.), (1., 6.)]);
 /// assert!(([0., 1.], [5.]).points().is_err());
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub trait Points {
     /// The points in `f64`.

@@ -1,28 +1,29 @@
-//! Figures as the result of a notebook cell.
-
-use base64::Engine;
+//! Figures in a notebook.
 
 use super::figure::Figure;
+use crate::notebook::{Bundle, Display};
 
-/// What a notebook shows of a figure: `(MIME type, content)`, the richest first.
-pub(super) fn contents(figure: &Figure) -> crate::Result<[(&'static str, String); 2]> {
-    let picture = if figure.is_of_pixels() {
-        let png = base64::engine::general_purpose::STANDARD.encode(figure.png()?);
-        ("image/png", png)
-    } else {
-        ("image/svg+xml", figure.svg()?)
-    };
-    Ok([picture, ("text/plain", figure.to_string())])
+/// An SVG for charts, a PNG for images, and the title and size as text for a terminal.
+///
+/// A figure that cannot be drawn says why in its place.
+impl Display for Figure {
+    fn bundle(&self) -> Bundle {
+        // A notebook shows a PNG at its size in pixels, so it gets one to a pixel of the figure.
+        let picture = if self.is_of_pixels() {
+            self.png_at(1.0).map(|png| Bundle::png(&png))
+        } else {
+            self.svg().map(Bundle::svg)
+        };
+        match picture {
+            Ok(bundle) => bundle.with("text/plain", self.to_string()),
+            Err(error) => Bundle::text(format!("{self} cannot be drawn: {error}")),
+        }
+    }
 }
 
-/// Shows a figure in the notebook, or says why it cannot be drawn.
-pub(super) fn show(figure: &Figure) {
-    match contents(figure) {
-        Ok(contents) => {
-            for (mime, content) in contents {
-                println!("EVCXR_BEGIN_CONTENT {mime}\n{content}\nEVCXR_END_CONTENT");
-            }
-        }
-        Err(error) => eprintln!("{figure} cannot be drawn: {error}"),
+impl Figure {
+    /// Shows the figure as the value of the cell; notebooks call it on a cell's last expression.
+    pub fn evcxr_display(&self) {
+        self.bundle().evcxr_display();
     }
 }

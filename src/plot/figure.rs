@@ -9,7 +9,7 @@ use super::mark::Mark;
 use super::raster::Canvas;
 use super::shape::{Rect, Shape};
 use super::side_by_side::Panels;
-use super::{display, picture, svg};
+use super::{picture, svg};
 use crate::{Error, Result};
 
 /// A figure, made by the functions of [`plot`](super) and shown by a notebook when it is the last
@@ -25,7 +25,7 @@ use crate::{Error, Result};
 /// let parabola = plot::curve(-1., 1., |x| x * x);
 /// let figure = plot::line(&[("x²", &parabola)])?.title("A parabola").size(480, 300);
 /// assert_eq!(figure.to_string(), "Figure “A parabola”, 480 × 300");
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Figure {
@@ -147,7 +147,7 @@ impl Figure {
     /// let band = plot::band("± √t", [0., 1.], [0., -1.], [0., 1.])?;
     /// assert!(path.clone().overlay(band.clone())?.svg()?.contains("± √t"));
     /// assert!(path.overlay(plot::side_by_side(&[band])?).is_err());
-    /// # scorebook::Result::Ok(())
+    /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn overlay(mut self, other: Self) -> Result<Self> {
         let (below, above) = (self.content.name(), other.content.name());
@@ -199,8 +199,13 @@ impl Figure {
     /// # Errors
     /// A size outside 80 × 60 to 4096 × 4096.
     pub fn png(&self) -> Result<Vec<u8>> {
+        self.png_at(PNG_SCALE)
+    }
+
+    /// The figure as a PNG file of `scale` pixels to each of its own.
+    pub(super) fn png_at(&self, scale: f64) -> Result<Vec<u8>> {
         let shapes = self.drawn()?;
-        let mut canvas = Canvas::new(self.rect(), PNG_SCALE);
+        let mut canvas = Canvas::new(self.rect(), scale);
         canvas.draw(&shapes);
         picture::encode(&canvas.picture())
     }
@@ -216,7 +221,7 @@ impl Figure {
     /// let figure = plot::line(&[("", [(0., 0.), (1., 1.)])])?;
     /// let error = figure.save("figure.pdf").unwrap_err().to_string();
     /// assert!(error.contains("`.svg` or `.png`"), "{error}");
-    /// # scorebook::Result::Ok(())
+    /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
         let path = path.as_ref();
@@ -232,11 +237,6 @@ impl Figure {
         std::fs::write(path, bytes).map_err(|error| {
             Error::file(path, error.to_string(), "Check that its folder exists and is writable")
         })
-    }
-
-    /// Shows the figure in a notebook; evcxr calls it for the last expression of a cell.
-    pub fn evcxr_display(&self) {
-        display::show(self);
     }
 
     /// Width and height in pixels.

@@ -31,7 +31,7 @@ use crate::{Error, Result};
 /// let density = (points.sqr()?.sum(D::Minus1)? * -0.5)?.exp()?.reshape((40, 60))?;
 /// let figure = plot::heat_map((-3., 3.), (-2., 2.), &density)?.x_label("x₁").y_label("x₂");
 /// assert!(figure.svg()?.contains("image/png"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn heat_map(x: (f64, f64), y: (f64, f64), values: &Tensor) -> Result<Figure> {
     Ok(Figure::of(HeatMap::new(x, y, values, ColourMap::Sequential)?))
@@ -50,7 +50,7 @@ pub fn heat_map(x: (f64, f64), y: (f64, f64), values: &Tensor) -> Result<Figure>
 /// let error = Tensor::new(&[[-0.2f32, 0.1], [0.0, 0.3]], &Device::Cpu)?;
 /// let figure = plot::signed_map((0., 1.), (0., 1.), &error)?.title("learned − exact");
 /// assert!(figure.png()?.starts_with(b"\x89PNG"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn signed_map(x: (f64, f64), y: (f64, f64), values: &Tensor) -> Result<Figure> {
     Ok(Figure::of(HeatMap::new(x, y, values, ColourMap::Diverging)?))
@@ -69,7 +69,7 @@ pub fn signed_map(x: (f64, f64), y: (f64, f64), values: &Tensor) -> Result<Figur
 ///
 /// let points = plot::grid((0., 1.), (0., 4.), 2, 1, &Device::Cpu)?;
 /// assert_eq!(points.to_vec2::<f32>()?, [[0.25, 2.], [0.75, 2.]]);
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn grid(
     x: (f64, f64),
@@ -171,6 +171,10 @@ impl Mark for HeatMap {
 
     fn colour_bar(&self) -> Option<ColourBar> {
         Some(self.bar)
+    }
+
+    fn lies_beneath(&self) -> bool {
+        true
     }
 
     fn fills(&self) -> bool {

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 ///     .x_label("x")
 ///     .y_label("density");
 /// assert!(figure.svg()?.contains("U(0, 1)"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn histogram<S: AsRef<str>, V: Values>(series: &[(S, V)], bins: usize) -> Result<Figure> {
     check_some("series", series)?;

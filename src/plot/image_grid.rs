@@ -32,7 +32,7 @@ use crate::{Error, Result};
 ///     .title("Ramps")
 ///     .row_labels(&["first", "second"])?;
 /// assert!(figure.png()?.starts_with(b"\x89PNG"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn image_grid(images: &Tensor, range: (f64, f64), columns: usize) -> Result<Figure> {
     check_limits("range", range)?;

@@ -26,7 +26,7 @@ use crate::{Error, Result};
 ///     .x_label("t")
 ///     .y_label("x");
 /// assert!(figure.svg()?.contains("Euler, 4 steps"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn line<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     lines(series, false)
@@ -50,7 +50,7 @@ pub fn line<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
 ///     .log_x()?
 ///     .log_y()?;
 /// assert!(figure.svg()?.contains("stroke-dasharray"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn reference<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     lines(series, true)
@@ -81,7 +81,7 @@ fn lines<S: AsRef<str>, P: Points>(series: &[(S, P)], dashed: bool) -> Result<Fi
 /// let below: Vec<f64> = std.iter().map(|s| -s).collect();
 /// let figure = plot::band("± √t", &t, &below, &std)?;
 /// assert!(figure.svg()?.contains("polygon"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn band(name: &str, x: impl Values, low: impl Values, high: impl Values) -> Result<Figure> {
     let (x, low, high) = (x.values()?, low.values()?, high.values()?);
@@ -189,6 +189,10 @@ impl Mark for Band {
         1
     }
 
+    fn lies_beneath(&self) -> bool {
+        true
+    }
+
     fn draw(&self, axes: &Axes, brush: &Brush) -> Vec<Shape> {
         shade(axes, &self.x, &self.low, &self.high, brush.colour(0).with_opacity(SHADE))
     }
@@ -227,7 +231,7 @@ pub(super) fn stroke(
     let mut shapes = Vec::new();
     for piece in placed.split(|(x, y)| !x.is_finite() || !y.is_finite()) {
         if let [alone] = piece {
-            shapes.push(Shape::Disc { centre: *alone, radius: width, colour });
+            shapes.push(Shape::Disc { centre: *alone, radius: width.max(2.5), colour });
         }
         for part in clip_line(piece, &axes.area.grown(2.0 * width)) {
             let points = thinned(&part);

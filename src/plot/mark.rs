@@ -29,6 +29,10 @@ pub(super) trait Mark: Debug + Send + Sync {
     fn fills(&self) -> bool {
         false
     }
+    /// Whether it is drawn before what was there first, so as not to tint it.
+    fn lies_beneath(&self) -> bool {
+        false
+    }
     /// Whether the x axis runs from high to low, as reverse time does.
     fn descends(&self) -> bool {
         false

@@ -25,7 +25,7 @@
 //!     .title("Samples and their density")
 //!     .x_label("x")
 //! # .svg()?;
-//! # scorebook::Result::Ok(())
+//! # Ok::<(), scorebook::Error>(())
 //! ```
 //!
 //! A figure becomes a list of shapes in its own pixels (`shape`), which is then written as SVG or
@@ -48,6 +48,8 @@ mod scatter;
 mod shape;
 mod side_by_side;
 mod svg;
+#[cfg(test)]
+mod tests;
 mod text;
 mod trajectories;
 mod vector_field;

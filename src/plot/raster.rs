@@ -253,10 +253,18 @@ fn cover(coverage: &mut [f32], from: f64, to: f64) {
     if from >= to {
         return;
     }
-    let (first, last) = (from as usize, (to.ceil() as usize) - 1);
-    for (column, covered) in coverage.iter_mut().enumerate().take(last + 1).skip(first) {
-        let part = (to.min(column as f64 + 1.0) - from.max(column as f64)) as f32;
-        *covered += part / LINES_A_ROW as f32;
+    const WHOLE: f32 = 1.0 / LINES_A_ROW as f32;
+    let (first, last) = (from as usize, to as usize);
+    if first == last {
+        coverage[first] += (to - from) as f32 * WHOLE;
+        return;
+    }
+    coverage[first] += (first as f64 + 1.0 - from) as f32 * WHOLE;
+    for covered in &mut coverage[first + 1..last] {
+        *covered += WHOLE;
+    }
+    if last < coverage.len() {
+        coverage[last] += (to - last as f64) as f32 * WHOLE;
     }
 }
 

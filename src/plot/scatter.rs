@@ -21,7 +21,7 @@ use crate::Result;
 /// let ring: Vec<_> = (0..300).map(|i| i as f64 * 0.1).map(|a| (a.cos(), a.sin())).collect();
 /// let figure = plot::scatter(&[("ring", &ring)])?.equal_axes();
 /// assert_eq!(figure.svg()?.matches("<circle").count(), 300 + 1); // and one in the legend
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn scatter<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
     check_some("series", series)?;
@@ -52,6 +52,8 @@ impl Mark for Scatter {
     fn draw(&self, axes: &Axes, brush: &Brush) -> Vec<Shape> {
         let count: usize = self.series.iter().map(|(_, points)| points.len()).sum();
         let radius = (4.0 / (1.0 + count as f64 / 200.0).powf(0.25)).clamp(1.1, 3.5);
+        // Light dots would cover a heat map that dark ones only dot.
+        let radius = if brush.on_map { 0.6 * radius } else { radius };
         let opacity = (30.0 / (count as f64).sqrt()).clamp(0.25, 0.8);
         self.series
             .iter()

@@ -27,7 +27,7 @@ const WIDEST: f64 = 960.0;
 ///     .collect::<scorebook::Result<_>>()?;
 /// let figure = plot::side_by_side(&panels)?.title("Two sines").x_label("x");
 /// assert_eq!(figure.svg()?.matches("rotate").count(), 0);
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn side_by_side(figures: &[Figure]) -> Result<Figure> {
     check_some("figures", figures)?;
@@ -46,7 +46,7 @@ pub fn side_by_side(figures: &[Figure]) -> Result<Figure> {
 /// let figure = plot::line(&[("", [(0., 0.), (1., 1.)])])?.size(400, 200);
 /// let table = plot::stacked(&[plot::side_by_side(&[figure.clone(), figure.clone()])?, figure])?;
 /// assert!(table.svg()?.contains("width=\"800\" height=\"400\""));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn stacked(figures: &[Figure]) -> Result<Figure> {
     check_some("figures", figures)?;

@@ -16,7 +16,7 @@ use crate::Result;
 const HEAVIEST: usize = 12_000;
 
 /// Pixels of such a picture to a pixel of the figure.
-const SHARPNESS: f64 = 2.0;
+const SHARPNESS: f64 = 1.5;
 
 /// The SVG document of `shapes`; `name` is what a screen reader reads.
 pub(super) fn document(

@@ -33,7 +33,7 @@ const MOST: usize = 400;
 ///     .overlay(plot::mean_band("mean ± std", times, &paths)?)?
 ///     .x_label("t");
 /// assert!(figure.svg()?.contains("mean ± std"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn trajectories(times: impl Values, paths: &Tensor) -> Result<Figure> {
     let (times, values, batch) = read(&times, paths)?;
@@ -59,7 +59,7 @@ pub fn trajectories(times: impl Values, paths: &Tensor) -> Result<Figure> {
 /// let paths = Tensor::new(&[[0f32, 0.], [1., -1.]], &Device::Cpu)?;
 /// let figure = plot::mean_band("x̄ ± s", [0., 1.], &paths)?;
 /// assert!(figure.svg()?.contains("polygon"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn mean_band(name: &str, times: impl Values, paths: &Tensor) -> Result<Figure> {
     let (times, values, batch) = read(&times, paths)?;
@@ -83,7 +83,7 @@ pub fn mean_band(name: &str, times: impl Values, paths: &Tensor) -> Result<Figur
 /// let paths = Tensor::new(&[[[1f32, 0.]], [[0., 1.]], [[-1., 0.]]], &Device::Cpu)?;
 /// let figure = plot::phase_plane(&paths)?.x_label("x₁").y_label("x₂");
 /// assert_eq!(figure.svg()?.matches("<circle").count(), 1);
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn phase_plane(paths: &Tensor) -> Result<Figure> {
     let &[steps, batch, 2] = paths.dims() else {
@@ -174,11 +174,11 @@ impl Mark for Paths {
             shapes.extend(stroke(axes, path, self.colour(brush, index), width, None));
         }
         if self.in_plane {
-            for (index, path) in self.paths.iter().enumerate() {
-                let end = path.iter().rfind(|(x, y)| !x.is_nan() && !y.is_nan());
-                let colour = self.colour(brush, index).with_opacity(0.9);
-                shapes.extend(dots(axes, end.copied().into_iter(), 2.0, colour));
-            }
+            let ends = self
+                .paths
+                .iter()
+                .filter_map(|path| path.iter().copied().rfind(|(x, y)| !x.is_nan() && !y.is_nan()));
+            shapes.extend(dots(axes, ends, 2.0, brush.neutral()));
         }
         shapes
     }

@@ -33,7 +33,7 @@ const TO_SCALE: f64 = 0.95;
 /// let learned = (&exact * 0.9)?;
 /// let figure = plot::vector_field(&points, &[("exact", &exact), ("learned", &learned)])?;
 /// assert!(figure.svg()?.contains("learned"));
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn vector_field<S: AsRef<str>, V: Points>(
     points: impl Points,
@@ -84,7 +84,8 @@ fn spacing(points: &[Point]) -> f64 {
     if width > 0.0 && height > 0.0 {
         (width * height).sqrt() / side
     } else {
-        width.max(height).max(1e-300) / (points.len().max(2) - 1) as f64
+        let length = width.max(height) / (points.len().max(2) - 1) as f64;
+        if length > 0.0 { length } else { 1.0 }
     }
 }
 
