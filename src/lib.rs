@@ -22,5 +22,6 @@ pub use error::{Error, Result};
 
 /// What a notebook cell needs, in one line: `use scorebook::prelude::*;`.
 pub mod prelude {
+    pub use crate::plot;
     pub use candle_core::{D, DType, Device, Tensor};
 }
