@@ -78,7 +78,10 @@ pub fn main(connection_file: &Path, library: &Path) -> anyhow::Result<()> {
         tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));
         let questions = stdin::serve(sockets.stdin);
         tokio::spawn(shell::serve(sockets.shell, publisher.clone(), evaluator, questions));
-        control::serve(sockets.control, &publisher, &interruption).await;
+        tokio::select! {
+            () = control::serve(sockets.control, &publisher, &interruption) => {}
+            () = control::parent_gone() => interruption.kill(),
+        }
         // The last messages are on their way before the process ends.
         publisher.close();
         let _ = tokio::time::timeout(Duration::from_secs(1), publishing).await;
