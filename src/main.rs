@@ -1,37 +1,9 @@
-//! The command `scorebook`.
+//! `scorebook`: the commands, and the kernel that Jupyter starts with one of them.
 
+mod command;
 mod kernel;
 
-use std::path::{Path, PathBuf};
-use std::process::ExitCode;
-
-use clap::{Parser, Subcommand};
-
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// The Jupyter kernel; started by Jupyter.
-    Kernel {
-        /// The connection file.
-        #[arg(short = 'f', long = "file")]
-        file: PathBuf,
-    },
-}
-
-fn main() -> ExitCode {
+fn main() -> std::process::ExitCode {
     kernel::runtime_mode_if_child();
-    let Command::Kernel { file } = Arguments::parse().command;
-    match kernel::main(&file, Path::new(env!("CARGO_MANIFEST_DIR"))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::FAILURE
-        }
-    }
+    command::main()
 }

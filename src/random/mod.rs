@@ -1,1 +1,13 @@
-//! Random numbers: a seeded, splittable, counter-based generator.
+//! Random numbers: one seeded, splittable, counter-based generator.
+//!
+//! There is no hidden global randomness in the library: whoever draws is handed a [`Generator`].
+//! The notes take "sample `Y ~ Uniform([0, 1])`" for granted (000, inversion method); here it starts
+//! from a counter and a key, so a run can be repeated, split and spread over threads.
+
+mod generator;
+mod normal;
+mod philox;
+mod sequence;
+
+pub use generator::Generator;
+pub use philox::philox4x32;

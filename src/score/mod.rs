@@ -1,1 +1,85 @@
-//! Scores ∇ log p_t: exact ones, and networks that learn them.
+//! Scores `∇ log p_t`: exact ones, and networks that learn them.
+//!
+//! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
+//! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
+
+mod embedding;
+mod mixture;
+mod mlp;
+pub(crate) mod model;
+mod network;
+mod unet;
+
+pub use embedding::fourier_features;
+pub use mixture::MixtureScore;
+pub use mlp::{Mlp, MlpSettings};
+pub use model::{Model, ModelCard};
+pub use network::{Architecture, Network};
+pub use unet::{Unet, UnetSettings};
+
+use crate::Result;
+use candle_core::Tensor;
+use std::{fmt, sync::Arc};
+
+/// A score `s(x, t) ≈ ∇ₓ log p_t(x)`.
+///
+/// It is a trait of objects: a sampler takes `&dyn Score`.
+pub trait Score: Send + Sync {
+    /// The score at `x` `[batch, ...]` and times `t` `[batch]`, with the shape of `x`.
+    ///
+    /// # Errors
+    /// If the shapes do not fit the score.
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+}
+
+/// A borrowed score is a score.
+impl<S: Score + ?Sized> Score for &S {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        (**self).score(x, t)
+    }
+}
+
+/// A shared score is a score.
+impl<S: Score + ?Sized> Score for Arc<S> {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        (**self).score(x, t)
+    }
+}
+
+/// The type of a score's closure.
+type Function = dyn Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync;
+
+/// A function of `(x, t)` as a [`Score`], which a notebook can keep between cells.
+///
+/// ```
+/// use scorebook::{prelude::*, score::{Score, ScoreFunction}};
+///
+/// // A standard Gaussian has the score -x, at all times of a process that preserves it.
+/// let score = ScoreFunction::new(|x, _t| Ok(x.neg()?));
+/// let (x, t) = (Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?, Tensor::new(&[0.5f32], &Device::Cpu)?);
+/// assert_eq!(score.score(&x, &t)?.to_vec2::<f32>()?, [[-1.0, -2.0]]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct ScoreFunction(Arc<Function>);
+
+impl ScoreFunction {
+    /// The score that `function` computes from `x` `[batch, ...]` and `t` `[batch]`.
+    pub fn new(
+        function: impl Fn(&Tensor, &Tensor) -> Result<Tensor> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(function))
+    }
+}
+
+impl Score for ScoreFunction {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        (self.0)(x, t)
+    }
+}
+
+impl fmt::Debug for ScoreFunction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ScoreFunction")
+    }
+}

@@ -1,0 +1,39 @@
+//! The door between the commands and the kernel.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::ValueEnum;
+
+use super::assets;
+use super::device::{self, Device};
+use crate::kernel::{self, workshop};
+
+/// Serves one notebook until it is shut down.
+pub fn serve(connection_file: &Path) -> Result<()> {
+    let device = match std::env::var(device::VARIABLE) {
+        Ok(name) => Device::from_str(&name, true).ok().with_context(|| {
+            format!("{}={name}: use auto, cpu, cuda or metal", device::VARIABLE)
+        })?,
+        Err(_) => Device::default(),
+    };
+    kernel::main(connection_file, &assets::library()?, &features(device)?)
+}
+
+/// Prepares the build folder of the notebooks' dependencies, with progress shown.
+pub fn prepare(device: Device) -> Result<PathBuf> {
+    workshop::prepare(&assets::library()?, &features(device)?, |line| eprintln!("{line}"))
+}
+
+/// The prepared build folder, if there is one.
+pub fn prepared(device: Device) -> Option<PathBuf> {
+    let folder = workshop::location(&assets::library().ok()?, &features(device).ok()?).ok()?;
+    workshop::is_ready(&folder).then_some(folder)
+}
+
+/// The features of the notebooks' build: the device's, and the download of data sets.
+fn features(device: Device) -> Result<Vec<&'static str>> {
+    let mut features = vec!["download"];
+    features.extend(device.resolve()?.features());
+    Ok(features)
+}
