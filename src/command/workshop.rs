@@ -7,17 +7,19 @@ use clap::ValueEnum;
 
 use super::assets;
 use super::device::{self, Device};
-use crate::kernel::{self, workshop};
+use crate::kernel::{self, Library, workshop};
 
 /// Serves one notebook until it is shut down.
 pub fn serve(connection_file: &Path) -> Result<()> {
-    let device = match std::env::var(device::VARIABLE) {
-        Ok(name) => Device::from_str(&name, true).ok().with_context(|| {
-            format!("{}={name}: use auto, cpu, cuda or metal", device::VARIABLE)
-        })?,
-        Err(_) => Device::default(),
-    };
-    kernel::main(connection_file, &assets::library()?, &features(device)?)
+    kernel::main(connection_file, || {
+        let device = match std::env::var(device::VARIABLE) {
+            Ok(name) => Device::from_str(&name, true).ok().with_context(|| {
+                format!("{}={name}: use auto, cpu, cuda or metal", device::VARIABLE)
+            })?,
+            Err(_) => Device::default(),
+        };
+        Ok(Library { folder: assets::library()?, features: features(device)? })
+    })
 }
 
 /// Prepares the build folder of the notebooks' dependencies, with progress shown.

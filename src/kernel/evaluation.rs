@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use evcxr::{CommandContext, Error, EvalCallbacks};
+use evcxr::{CommandContext, Error, EvalCallbacks, EvalContextOutputs};
 use jupyter_protocol::{CompleteReply, InspectReply, JupyterMessage};
 use scorebook::notebook::Bundle;
 use tokio::sync::mpsc::UnboundedSender;
@@ -16,7 +16,7 @@ use super::analysis;
 use super::failure::Failure;
 use super::interruption::{Interruption, Outcome};
 use super::output::{self, Barrier, Ending, Outputs};
-use super::startup::{PRELUDE, Plan};
+use super::startup::{Helpers, PRELUDE};
 use super::stdin::Question;
 
 /// rust-analyzer recurses deeply.
@@ -43,17 +43,17 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Evaluator {
     jobs: Sender<Job>,
-    /// What the kernel is doing before it can run cells, when that takes long.
+    /// What the kernel is doing before it can run cells, when that takes long; else nothing.
     pub(super) news: watch::Receiver<String>,
 }
 
 impl Evaluator {
-    /// Starts the thread, which sets the kernel up at once.
+    /// Starts the thread, which at once does what `start` says.
     ///
     /// # Errors
     /// The operating system refuses the thread.
     pub(super) fn start(
-        plan: Plan,
+        start: impl FnOnce(Helpers) -> anyhow::Result<(CommandContext, Barrier)> + Send + 'static,
         outputs: Arc<Outputs>,
         interruption: Arc<Interruption>,
     ) -> std::io::Result<Self> {
@@ -61,16 +61,16 @@ impl Evaluator {
         let (reporter, news) = watch::channel(String::new());
         std::thread::Builder::new().name("evaluation".into()).stack_size(STACK).spawn(
             move || {
-                let started = plan.carry_out(|line| {
-                    reporter.send_replace(line.to_owned());
+                let barrier = |channels: EvalContextOutputs| {
+                    output::publish_all(Arc::clone(&outputs), channels.stdout, channels.stderr)
+                };
+                let started = start(Helpers {
+                    progress: &mut |line| drop(reporter.send_replace(line.to_owned())),
+                    publish: &barrier,
                 });
+                reporter.send_replace(String::new());
                 match started {
-                    Ok((context, channels)) => {
-                        let barrier = output::publish_all(
-                            Arc::clone(&outputs),
-                            channels.stdout,
-                            channels.stderr,
-                        );
+                    Ok((context, barrier)) => {
                         let process = context.process_handle();
                         let mut engine = Engine {
                             context,

@@ -33,7 +33,7 @@ mod stdin;
 mod supervisor;
 pub mod workshop;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,18 +49,29 @@ pub fn runtime_mode_if_child() {
     supervisor::runtime_mode_if_child();
 }
 
-/// Runs the kernel that the file `connection_file` describes, until it is shut down. The cells' library
-/// has its sources in the folder `library` and is built with `features`.
+/// The library that the cells use.
+pub struct Library {
+    /// The folder of its sources, with `Cargo.toml` and `src`.
+    pub folder: PathBuf,
+    /// The features that the notebooks' build has.
+    pub features: Vec<&'static str>,
+}
+
+/// Runs the kernel that the file `connection_file` describes, until it is shut down. If `library` finds
+/// none, every cell is answered with the reason.
 ///
 /// # Errors
 /// The connection file is missing or malformed, its ports are taken, or the user has no cache folder.
-pub fn main(connection_file: &Path, library: &Path, features: &[&str]) -> anyhow::Result<()> {
+pub fn main(
+    connection_file: &Path,
+    library: impl FnOnce() -> anyhow::Result<Library> + Send + 'static,
+) -> anyhow::Result<()> {
     let connection = connection::read(connection_file)?;
     let spare = Arc::new(Spare::reserve()?);
     // SAFETY: this is still the only thread of the process.
     unsafe {
         std::env::set_var("EVCXR_TMPDIR", spare.cells());
-        std::env::set_var(supervisor::SKIP_VARIABLE, spare.file("skip"));
+        std::env::set_var(supervisor::FOLDER_VARIABLE, spare.file(""));
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -70,14 +81,16 @@ pub fn main(connection_file: &Path, library: &Path, features: &[&str]) -> anyhow
     let ended = runtime.block_on(async {
         let sockets = Sockets::bind(&connection).await?;
         let (publisher, publishing) = Publisher::start(sockets.iopub);
-        let interruption = Arc::new(Interruption::new(spare.file("skip")));
+        let interruption = Arc::new(Interruption::new(spare.file(supervisor::SKIP)));
         let outputs = Arc::new(output::Outputs::new(publisher.clone(), Arc::clone(&interruption)));
-        let plan = startup::Plan {
-            library: library.to_owned(),
-            features: features.iter().map(ToString::to_string).collect(),
-            spare: Arc::clone(&spare),
-        };
-        let evaluator = evaluation::Evaluator::start(plan, outputs, Arc::clone(&interruption))?;
+        let evaluator = evaluation::Evaluator::start(
+            {
+                let spare = Arc::clone(&spare);
+                move |helpers| startup::start(&library()?, &spare, helpers)
+            },
+            outputs,
+            Arc::clone(&interruption),
+        )?;
         tokio::spawn(connection::answer_heartbeats(sockets.heartbeat));
         tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));
         let questions = stdin::serve(sockets.stdin);

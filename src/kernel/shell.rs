@@ -146,6 +146,9 @@ impl Shell {
                 }
                 Ok(()) = news.changed() => {
                     let text = news.borrow_and_update().clone();
+                    if text.is_empty() {
+                        continue;
+                    }
                     notice.say(&format!("Preparing the notebooks' dependencies (once): {text}"));
                     // Cargo's lines come in bursts.
                     tokio::time::sleep(std::time::Duration::from_millis(200)).await;

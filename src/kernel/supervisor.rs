@@ -7,7 +7,7 @@
 //! written is still delivered, and then how it ended.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -25,8 +25,12 @@ use super::sorter::{Item, Sorter};
 const CELLS_VARIABLE: &str = "SCOREBOOK_CELLS";
 /// The library's name for the socket of [`Link`].
 const LINK_VARIABLE: &str = "SCOREBOOK_LINK";
-/// The file whose presence says that the next cell is not to be run.
-pub(super) const SKIP_VARIABLE: &str = "SCOREBOOK_SKIP";
+/// The kernel's folder, in which it leaves notes for the supervisor.
+pub(super) const FOLDER_VARIABLE: &str = "SCOREBOOK_FOLDER";
+/// While a file of this name is in the folder, no cell is begun.
+pub(super) const SKIP: &str = "skip";
+/// While a file of this name is in the folder, cells are run but their events are not told.
+pub(super) const QUIET: &str = "quiet";
 
 /// After this silence, text without a newline is shown.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -62,7 +66,7 @@ enum Chunk {
 fn supervise() -> anyhow::Result<i32> {
     let socket = socket_path();
     let link = Link::listen(&socket).with_context(|| format!("cannot listen at {socket:?}"))?;
-    let mut cells = Command::new(std::env::current_exe()?)
+    let mut cells = Command::new(this_program()?)
         .env(CELLS_VARIABLE, "1")
         .env(KERNEL_VARIABLE, "1")
         .env(LINK_VARIABLE, &socket)
@@ -79,18 +83,32 @@ fn supervise() -> anyhow::Result<i32> {
     read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender);
 
     let running = Arc::new(AtomicBool::new(false));
-    let relay = Relay { input, link: link.clone(), running: Arc::clone(&running) };
+    let outlet = Outlet::default();
+    let relay =
+        Relay { input, link: link.clone(), running: Arc::clone(&running), outlet: outlet.clone() };
     let kernel_gone = relay.start();
-    let mut desk =
-        Desk { chunks, link, running, sorter: Sorter::default(), flushed: Instant::now() };
+    let mut desk = Desk {
+        chunks,
+        link,
+        running,
+        outlet: outlet.clone(),
+        sorter: Sorter::default(),
+        flushed: Instant::now(),
+    };
     let delivered = desk.work(&kernel_gone);
     let _ = std::fs::remove_file(&socket);
     if delivered.is_err() || kernel_gone.load(Ordering::Relaxed) {
         let _ = cells.kill();
     }
     let cause = cause_of_death(&mut cells)?;
-    deliver(&[Item::Event(Event::Died { cause })])?;
+    outlet.deliver(&[Item::Event(Event::Died { cause })])?;
     Ok(1)
+}
+
+/// This program, also when its file has been replaced since it started (by an update, by a build).
+pub(super) fn this_program() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
 /// A path for the socket: short, as the operating system demands.
@@ -121,6 +139,7 @@ struct Relay {
     input: ChildStdin,
     link: Link,
     running: Arc<AtomicBool>,
+    outlet: Outlet,
 }
 
 impl Relay {
@@ -129,18 +148,23 @@ impl Relay {
         let gone = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&gone);
         std::thread::spawn(move || {
-            let skip = std::env::var_os(SKIP_VARIABLE).map(PathBuf::from);
+            let folder = PathBuf::from(std::env::var_os(FOLDER_VARIABLE).unwrap_or_default());
             for line in BufReader::new(std::io::stdin()).lines().map_while(Result::ok) {
                 let begins = line.starts_with("LOAD_AND_RUN ");
-                if begins && skip.as_deref().is_some_and(Path::exists) {
+                if begins && folder.join(SKIP).exists() {
                     // To `evcxr` the cell has left by a `?`, so it forgets the cell's new variables.
-                    let _ = skip_cell();
+                    let _ = self.outlet.deliver(&[
+                        Item::Event(Event::Skipped),
+                        Item::Protocol("EVCXR_ERROR_OCCURRED".into()),
+                        Item::Protocol("EVCXR_EXECUTION_COMPLETE".into()),
+                    ]);
                     continue;
                 }
                 if begins {
                     self.link.ask("begin");
                     self.running.store(true, Ordering::Relaxed);
-                    let _ = deliver(&[Item::Event(Event::Started)]);
+                    self.outlet.quiet.store(folder.join(QUIET).exists(), Ordering::Relaxed);
+                    let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
                 }
                 if self.input.write_all(format!("{line}\n").as_bytes()).is_err() {
                     break;
@@ -155,19 +179,12 @@ impl Relay {
     }
 }
 
-fn skip_cell() -> std::io::Result<()> {
-    deliver(&[
-        Item::Event(Event::Skipped),
-        Item::Protocol("EVCXR_ERROR_OCCURRED".into()),
-        Item::Protocol("EVCXR_EXECUTION_COMPLETE".into()),
-    ])
-}
-
 /// Takes the chunks in, has them sorted, and delivers the items.
 struct Desk {
     chunks: Receiver<Chunk>,
     link: Link,
     running: Arc<AtomicBool>,
+    outlet: Outlet,
     sorter: Sorter,
     flushed: Instant,
 }
@@ -187,7 +204,7 @@ impl Desk {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
         }
-        deliver(&self.sorter.end())
+        self.outlet.deliver(&self.sorter.end())
     }
 
     fn sort(&mut self, stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
@@ -197,11 +214,11 @@ impl Desk {
         };
         let mut items = items.as_slice();
         while let Some(end) = items.iter().position(|item| *item == Item::EndOfCell) {
-            deliver(&items[..end])?;
+            self.outlet.deliver(&items[..end])?;
             self.end_cell()?;
             items = &items[end + 1..];
         }
-        deliver(items)
+        self.outlet.deliver(items)
     }
 
     fn pause(&mut self, running: bool) -> std::io::Result<()> {
@@ -209,7 +226,7 @@ impl Desk {
             self.link.send("flush");
             self.flushed = Instant::now();
         }
-        deliver(&self.sorter.pause())
+        self.outlet.deliver(&self.sorter.pause())
     }
 
     /// Waits for the cell's last output, delivers it, and lets `evcxr` know that the cell has ended.
@@ -225,24 +242,33 @@ impl Desk {
                 Stream::Stderr => self.sorter.stderr(&bytes),
             };
             marks -= items.iter().filter(|item| matches!(item, Item::Sync(_))).count().min(marks);
-            deliver(&items)?;
+            self.outlet.deliver(&items)?;
         }
-        deliver(&self.sorter.end())?;
-        deliver(&[Item::Protocol("EVCXR_EXECUTION_COMPLETE".into())])
+        self.outlet.deliver(&self.sorter.end())?;
+        self.outlet.deliver(&[Item::Protocol("EVCXR_EXECUTION_COMPLETE".into())])
     }
 }
 
-/// Writes the items' lines to standard output, which `evcxr` reads.
-fn deliver(items: &[Item]) -> std::io::Result<()> {
-    let mut out = std::io::stdout().lock();
-    for item in items {
-        match item {
-            Item::Event(event) => writeln!(out, "{}", event.line())?,
-            Item::Protocol(line) => writeln!(out, "{line}")?,
-            Item::EndOfCell | Item::Sync(_) => {}
+/// The way to `evcxr` and through it to the kernel: standard output.
+#[derive(Clone, Default)]
+struct Outlet {
+    /// Whether events are dropped.
+    quiet: Arc<AtomicBool>,
+}
+
+impl Outlet {
+    fn deliver(&self, items: &[Item]) -> std::io::Result<()> {
+        let quiet = self.quiet.load(Ordering::Relaxed);
+        let mut out = std::io::stdout().lock();
+        for item in items {
+            match item {
+                Item::Event(event) if !quiet => writeln!(out, "{}", event.line())?,
+                Item::Protocol(line) => writeln!(out, "{line}")?,
+                _ => {}
+            }
         }
+        out.flush()
     }
-    out.flush()
 }
 
 fn cause_of_death(cells: &mut Child) -> anyhow::Result<String> {
