@@ -76,11 +76,12 @@ fn samplers_return_the_mixture() {
     }
 }
 
+/// Langevin dynamics with steps of finite size keeps a law that is too wide by about `snr²`: small steps here.
 #[test]
 fn predictor_corrector_returns_the_mixture() {
     let process = VariancePreserving::default();
     let (score, noise) = (MixtureScore::new(three(), process), exact_noise(&process, 20_000));
-    let sampler = PredictorCorrector { progress: false, ..Default::default() };
+    let sampler = PredictorCorrector { snr: 0.04, progress: false, ..Default::default() };
     let sample = sampler.sample_from(&process, &score, &noise, &mut Generator::new(52)).unwrap();
     assert_eq!(sample.score_evaluations, 1001);
     let distance = distance_from_three(&sample);
@@ -101,7 +102,7 @@ fn wrong_scores_are_noticed() {
     }
 }
 
-const PATHS: usize = 200_000;
+const PATHS: usize = 100_000;
 
 /// Note 001's process on Gaussian data, `p_0 = N(0, 2)`, `β = σ = T = 1`, with its score and noise of the law `p_T`.
 fn note_001() -> (OrnsteinUhlenbeck, MixtureScore, Tensor) {
@@ -144,12 +145,13 @@ fn joint_laws_of_the_three_ways() {
     // Of the method itself (1 - Δt)^200, for e^(-1).
     assert!((covariance - of_sdes).abs() < tolerance(of_sdes) + 0.003);
 
-    let sampler = ReverseEulerMaruyama { steps: 400, t_min: 0.0, ..quiet() };
+    let sampler = ReverseEulerMaruyama { steps: 200, t_min: 0.0, ..quiet() };
     let sample = sampler.sample_from(&process, &score, &noise, &mut Generator::new(56)).unwrap();
     let (variance, covariance) = moments(&noise, &sample.x);
     println!("reverse SDE: variance {variance:.4}, covariance {covariance:.4} for {of_sdes:.4}");
-    assert!((variance - 2.0).abs() < variance_tolerance() + 0.01);
-    assert!((covariance - of_sdes).abs() < tolerance(of_sdes) + 0.003);
+    // Of the method itself 1 %.
+    assert!((variance - 2.0).abs() < variance_tolerance() + 0.02);
+    assert!((covariance - of_sdes).abs() < tolerance(of_sdes) + 0.007);
 
     let sampler = ProbabilityFlow { t_min: 0.0, ..quiet_flow() };
     let sample = sampler.sample_from(&process, &score, &noise).unwrap();
@@ -164,15 +166,15 @@ fn joint_laws_of_the_three_ways() {
 fn marginals_at_every_level_of_noise() {
     let (process, score, noise) = note_001();
     for level in [0.0, 0.5, 1.5] {
-        let sampler = ReverseEulerMaruyama { steps: 400, t_min: 0.0, noise: level, ..quiet() };
+        let sampler = ReverseEulerMaruyama { steps: 200, t_min: 0.0, noise: level, ..quiet() };
         let sample =
             sampler.sample_from(&process, &score, &noise, &mut Generator::new(57)).unwrap();
         let variance = moments(&noise, &sample.x).0;
         println!("λ = {level}: variance {variance:.4}");
-        assert!((variance - 2.0).abs() < variance_tolerance() + 0.01, "λ = {level}: {variance}");
+        assert!((variance - 2.0).abs() < variance_tolerance() + 0.02, "λ = {level}: {variance}");
     }
     // Note 002 leaves out the flow's ½; note 001 turns the sign of its score. A factor of the score does both.
-    let sampler = ProbabilityFlow { t_min: 0.0, ..quiet_flow() };
+    let sampler = ProbabilityFlow { steps: 50, t_min: 0.0, ..quiet_flow() };
     for (factor, expected) in [(2.0, 0.77), (-1.0, 13.5)] {
         let exact = score.clone();
         let wrong = ScoreFunction::new(move |x, t| Ok((exact.score(x, t)? * factor)?));
