@@ -182,6 +182,18 @@ fn invert_lower(lower: &[f64], dim: usize) -> Vec<f64> {
     inverse
 }
 
+/// The distribution function of the standard normal law, `Φ(x) = P(Z ≤ x)`.
+///
+/// ```
+/// use scorebook::distribution::normal_cdf;
+///
+/// assert_eq!(normal_cdf(0.), 0.5);
+/// assert!((normal_cdf(1.959_963_985) - 0.975).abs() < 1e-9);
+/// ```
+pub fn normal_cdf(x: f64) -> f64 {
+    0.5 * statrs::function::erf::erfc(-x / std::f64::consts::SQRT_2)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

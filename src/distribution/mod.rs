@@ -9,7 +9,7 @@ mod noised_mixture;
 mod ring;
 pub mod toy;
 
-pub use gaussian::Gaussian;
+pub use gaussian::{Gaussian, normal_cdf};
 pub use mixture::Mixture;
 pub use ring::Ring;
 

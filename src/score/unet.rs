@@ -1,0 +1,211 @@
+//! The small U-Net of Song's tutorial, for grey 28×28 images and others of that size.
+
+use super::network::{Architecture, Network, check_times, score_of};
+use super::{Score, fourier_features};
+use crate::diffusion::Process;
+use crate::random::Generator;
+use crate::tensor::{self, Parameters};
+use crate::{Error, Result};
+use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
+
+/// The size of a [`Unet`].
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UnetSettings {
+    /// The channels of the images: 1 for grey, 3 for RGB.
+    pub image_channels: usize,
+    /// The channels of the four resolutions, finest first; from the second on multiples of 32.
+    pub channels: [usize; 4],
+    /// The length of the time embedding, an even number.
+    pub embedding: usize,
+    /// The standard deviation of the Fourier frequencies of the time.
+    pub frequency_std: f64,
+}
+
+impl Default for UnetSettings {
+    fn default() -> Self {
+        Self { image_channels: 1, channels: [32, 64, 128, 256], embedding: 256, frequency_std: 30. }
+    }
+}
+
+/// The U-Net of Song's tutorial: the score of images `[batch, channels, height, width]`.
+///
+/// Four convolutions down (strides 1, 2, 2, 2, no padding), four transposed ones up with skip connections by
+/// concatenation; after each but the last the projected time embedding is added, then group norm and SiLU. The time
+/// enters as Gaussian Fourier features (see [`fourier_features`]), the output is scaled by `1/σ_t`. With the default
+/// channels it has 1.1 million parameters. It takes the image sizes that the strides map back onto themselves: 28, and
+/// every other multiple of 8 plus 4 from 20 on.
+///
+/// Source: Y. Song, "Generative modeling by estimating gradients of the data distribution", the tutorial's
+/// `ScoreNet`; Song et al. 2021 for the family.
+///
+/// ```
+/// use scorebook::{diffusion::VariancePreserving, prelude::*, random::Generator};
+/// use scorebook::score::{Network, Score, Unet, UnetSettings};
+///
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default().into();
+/// let network = Unet::new(UnetSettings::default(), process, &mut generator, &Device::Cpu)?;
+/// assert_eq!(network.parameters().count(), 1_115_297);
+/// let x = generator.normal((2, 1, 28, 28), &Device::Cpu)?;
+/// let t = Tensor::new(&[0.1f32, 0.9], &Device::Cpu)?;
+/// assert_eq!(network.score(&x, &t)?.dims(), x.dims());
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Unet {
+    settings: UnetSettings,
+    process: Process,
+    parameters: Parameters,
+}
+
+/// The strides of the way down.
+const STRIDES: [usize; 4] = [1, 2, 2, 2];
+
+impl Unet {
+    /// A network with random weights.
+    ///
+    /// # Errors
+    /// If the channels do not fit the groups of the normalisation (4 at the finest resolution, 32 below) or the
+    /// embedding is odd.
+    pub fn new(
+        settings: UnetSettings,
+        process: Process,
+        generator: &mut Generator,
+        device: &Device,
+    ) -> Result<Self> {
+        let UnetSettings { image_channels, channels, embedding, frequency_std } = settings;
+        if image_channels == 0 {
+            return Err(Error::argument("image_channels", 0, "at least 1"));
+        }
+        let fit = channels.iter().all(|&c| c > 0 && c.is_multiple_of(32));
+        if !fit {
+            return Err(Error::argument("channels", format!("{channels:?}"), "multiples of 32"));
+        }
+        if embedding == 0 || embedding % 2 != 0 {
+            return Err(Error::argument("embedding", embedding, "an even number, at least 2"));
+        }
+        if !(frequency_std.is_finite() && frequency_std > 0.0) {
+            return Err(Error::argument("frequency_std", frequency_std, "a positive number"));
+        }
+        let frequencies = (generator.normal(embedding / 2, device)? * frequency_std)?;
+        let mut parameters = Parameters::default();
+        parameters.insert_constant("frequencies", &frequencies)?;
+        parameters.linear("embed", embedding, embedding, generator, device)?;
+        let mut block = |name: &str, kernel: [usize; 2], inputs: usize, outputs: usize| {
+            let bound = 1.0 / (inputs as f64 * 9.0).sqrt();
+            let shape = (kernel[0], kernel[1], 3, 3);
+            parameters.uniform(&format!("{name}.conv.weight"), shape, bound, generator, device)?;
+            parameters.linear(&format!("{name}.time"), embedding, outputs, generator, device)?;
+            parameters.norm(&format!("{name}.norm"), outputs, device)
+        };
+        let [c1, c2, c3, c4] = channels;
+        for (name, inputs, outputs) in
+            [("down1", image_channels, c1), ("down2", c1, c2), ("down3", c2, c3), ("down4", c3, c4)]
+        {
+            block(name, [outputs, inputs], inputs, outputs)?;
+        }
+        // A transposed convolution's kernel is [inputs, outputs, side, side].
+        for (name, inputs, outputs) in [("up4", c4, c3), ("up3", 2 * c3, c2), ("up2", 2 * c2, c1)] {
+            block(name, [inputs, outputs], outputs, outputs)?;
+        }
+        let bound = 1.0 / (image_channels as f64 * 9.0).sqrt();
+        parameters.uniform(
+            "out.weight",
+            (2 * c1, image_channels, 3, 3),
+            bound,
+            generator,
+            device,
+        )?;
+        parameters.uniform("out.bias", image_channels, bound, generator, device)?;
+        Ok(Self { settings, process, parameters })
+    }
+
+    /// The size it was made with.
+    pub fn settings(&self) -> UnetSettings {
+        self.settings
+    }
+
+    /// What follows a convolution: the time embedding, group norm and SiLU.
+    fn activate(&self, name: &str, h: &Tensor, time: &Tensor, groups: usize) -> Result<Tensor> {
+        let shift = self.parameters.apply_linear(&format!("{name}.time"), time)?;
+        let weight = self.parameters.get(&format!("{name}.norm.weight"))?;
+        let bias = self.parameters.get(&format!("{name}.norm.bias"))?;
+        tensor::group_norm_silu(h, &shift, &weight, &bias, groups, 1e-5)
+    }
+
+    fn check(&self, x: &Tensor, t: &Tensor) -> Result<()> {
+        check_times(x, t)?;
+        let fits = |size: usize| size >= 20 && size % 8 == 4;
+        match *x.dims() {
+            [_, channels, height, width]
+                if channels == self.settings.image_channels && fits(height) && fits(width) =>
+            {
+                Ok(())
+            }
+            _ => {
+                let expected = format!(
+                    "[batch, {}, height, width] with sizes 20, 28, 36, ...",
+                    self.settings.image_channels
+                );
+                Err(Error::shape("x", x.dims(), expected))
+            }
+        }
+    }
+}
+
+impl Network for Unet {
+    fn noise_output(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        self.check(x, t)?;
+        let time = fourier_features(t, &self.parameters.get("frequencies")?)?;
+        let time = self.parameters.apply_linear("embed", &time)?.silu()?;
+        let mut h = x.clone();
+        let mut skips = vec![];
+        for (level, stride) in STRIDES.into_iter().enumerate() {
+            let name = format!("down{}", level + 1);
+            let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
+            let groups = if level == 0 { 4 } else { 32 };
+            h = tensor::conv2d(&h, &kernel, stride, 0)?;
+            h = self.activate(&name, &h, &time, groups)?;
+            skips.push(h.clone());
+        }
+        skips.pop();
+        for level in [4, 3, 2] {
+            let name = format!("up{level}");
+            let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
+            let output_padding = if level == 4 { 0 } else { 1 };
+            h = tensor::conv_transpose2d(&h, &kernel, 2, 0, output_padding)?;
+            h = self.activate(&name, &h, &time, 32)?;
+            if let Some(skip) = skips.pop() {
+                h = Tensor::cat(&[&h, &skip], 1)?;
+            }
+        }
+        h = tensor::conv_transpose2d(&h, &self.parameters.get("out.weight")?, 1, 0, 0)?;
+        let bias = self.parameters.get("out.bias")?.reshape((1, (), 1, 1))?;
+        Ok(h.broadcast_add(&bias)?)
+    }
+
+    fn parameters(&self) -> &Parameters {
+        &self.parameters
+    }
+
+    fn process(&self) -> Process {
+        self.process
+    }
+
+    fn architecture(&self) -> Architecture {
+        Architecture::Unet(self.settings)
+    }
+
+    fn copy(&self) -> Result<Self> {
+        Ok(Self { parameters: self.parameters.copy()?, ..self.clone() })
+    }
+}
+
+impl Score for Unet {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let frozen = Self { parameters: self.parameters.frozen(), ..self.clone() };
+        score_of(&frozen, x, t)
+    }
+}
