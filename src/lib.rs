@@ -1,6 +1,7 @@
 //! From one random number to generated images: stochastic calculus and score-based diffusion.
 
 pub mod data;
+pub mod device;
 pub mod diffusion;
 pub mod distribution;
 pub mod error;

@@ -1,1 +1,6 @@
 //! One progress bar for notebooks and terminals.
+
+mod bar;
+mod reading;
+
+pub use bar::Progress;

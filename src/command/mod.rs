@@ -11,6 +11,7 @@ mod process;
 mod python;
 mod run;
 mod server;
+mod train;
 mod workshop;
 
 use std::path::PathBuf;
@@ -38,6 +39,7 @@ enum Command {
     Run(run::Run),
     Install(install::Install),
     Uninstall(install::Uninstall),
+    Train(train::Train),
     Doctor(doctor::Doctor),
     Kernel(Kernel),
 }
@@ -57,6 +59,7 @@ impl Command {
             Self::Run(run) => run.execute(),
             Self::Install(install) => install.execute(),
             Self::Uninstall(uninstall) => uninstall.execute(),
+            Self::Train(train) => train.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Kernel(kernel) => {
                 workshop::serve(&kernel.connection_file).map(|()| ExitCode::SUCCESS)

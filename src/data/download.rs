@@ -24,7 +24,7 @@ pub(super) fn download(url: &str, path: &Path, sha256: &str) -> Result<()> {
         std::fs::create_dir_all(folder).map_err(|error| failed(error.to_string()))?;
     }
     let part = path.with_extension("part");
-    let fetch = || -> Result<()> {
+    let mut fetch = || -> Result<()> {
         let mut file = std::fs::File::create(&part)?;
         std::io::copy(&mut body, &mut file)?;
         file.sync_all()?;

@@ -1,1 +1,23 @@
 //! What a cell uses to speak to its kernel: rich display and live figures.
+//!
+//! | where the program runs | what happens |
+//! |---|---|
+//! | a cell of the kernel `scorebook` | outputs appear at once and in order; [`Handle`] and [`Live`] replace theirs in place |
+//! | a cell of stock `evcxr_jupyter` | outputs appear when the cell ends, the last one of each format only |
+//! | a terminal, a test | the plain text of an output is printed; nothing rich |
+//!
+//! The last expression of a cell is shown by itself when its type has a method `evcxr_display`;
+//! [`show`] is for every other place.
+
+mod attach;
+mod bundle;
+#[doc(hidden)]
+pub mod channel;
+mod handle;
+mod live;
+
+#[doc(hidden)]
+pub use attach::attach;
+pub use bundle::{Bundle, Display};
+pub use handle::{Handle, clear_output, show};
+pub use live::Live;

@@ -3,6 +3,18 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
+mod embedding;
+mod mlp;
+pub(crate) mod model;
+mod network;
+mod unet;
+
+pub use embedding::fourier_features;
+pub use mlp::{Mlp, MlpSettings};
+pub use model::{Model, ModelCard};
+pub use network::{Architecture, Network};
+pub use unet::{Unet, UnetSettings};
+
 use crate::Result;
 use candle_core::Tensor;
 use std::{fmt, sync::Arc};

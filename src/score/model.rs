@@ -121,12 +121,17 @@ pub(crate) fn write<T: Serialize>(
     tensors: HashMap<String, Tensor>,
 ) -> Result<()> {
     let failed = |error: String| {
-        Error::file(path, format!("cannot be written: {error}"), "Check the folder and the disk's free space")
+        Error::file(
+            path,
+            format!("cannot be written: {error}"),
+            "Check the folder and the disk's free space",
+        )
     };
     let metadata = HashMap::from([(key.to_owned(), serde_json::to_string(value)?)]);
     // In the order of the names, so that the same weights make the same file.
     let tensors: std::collections::BTreeMap<_, _> = tensors.into_iter().collect();
-    let bytes = safetensors::serialize(tensors, Some(metadata)).map_err(|error| failed(error.to_string()))?;
+    let bytes = safetensors::serialize(tensors, Some(metadata))
+        .map_err(|error| failed(error.to_string()))?;
     let part = path.with_extension("part");
     let write = || -> std::io::Result<()> {
         use std::io::Write;

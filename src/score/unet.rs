@@ -47,7 +47,7 @@ impl Default for UnetSettings {
 /// let mut generator = Generator::new(1);
 /// let process = VariancePreserving::default().into();
 /// let network = Unet::new(UnetSettings::default(), process, &mut generator, &Device::Cpu)?;
-/// assert_eq!(network.parameters().count(), 1_115_425);
+/// assert_eq!(network.parameters().count(), 1_115_297);
 /// let x = generator.normal((2, 1, 28, 28), &Device::Cpu)?;
 /// let t = Tensor::new(&[0.1f32, 0.9], &Device::Cpu)?;
 /// assert_eq!(network.score(&x, &t)?.dims(), x.dims());
@@ -111,7 +111,13 @@ impl Unet {
             block(name, [inputs, outputs], outputs, outputs)?;
         }
         let bound = 1.0 / (image_channels as f64 * 9.0).sqrt();
-        parameters.uniform("out.weight", (2 * c1, image_channels, 3, 3), bound, generator, device)?;
+        parameters.uniform(
+            "out.weight",
+            (2 * c1, image_channels, 3, 3),
+            bound,
+            generator,
+            device,
+        )?;
         parameters.uniform("out.bias", image_channels, bound, generator, device)?;
         Ok(Self { settings, process, parameters })
     }

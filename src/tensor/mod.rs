@@ -17,6 +17,9 @@ pub use convolution::{conv_transpose2d, conv2d};
 pub use group_norm::group_norm_silu;
 pub use parameters::Parameters;
 
+#[cfg(test)]
+mod tests;
+
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType};
 
 /// The values of a contiguous CPU storage.

@@ -7,4 +7,4 @@ mod training;
 pub use denoising::{DenoisingLoss, denoising_loss};
 pub use source::Source;
 pub(crate) use source::epoch_indices;
-pub use training::{Report, Step, Training, TrainingSettings};
+pub use training::{Checkpoint, Report, Step, Training, TrainingSettings};

@@ -1,7 +1,7 @@
 //! The training loop: Adam with warm-up and clipping, a moving average of the weights, checkpoints.
 
 use super::{DenoisingLoss, Source};
-use crate::diffusion::{NoisingProcess, Process};
+use crate::diffusion::Process;
 use crate::random::Generator;
 use crate::score::{Architecture, Network, model};
 use crate::tensor::{AdamStep, Parameters, adam_step, average_into};
@@ -126,12 +126,26 @@ pub struct Training<N: Network + Clone> {
 }
 
 /// What a checkpoint says beside its tensors.
-#[derive(Serialize, Deserialize)]
-struct State {
-    settings: TrainingSettings,
-    architecture: Architecture,
-    process: Process,
-    step: u64,
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Checkpoint {
+    /// The settings of the training.
+    pub settings: TrainingSettings,
+    /// The network.
+    pub architecture: Architecture,
+    /// The noising process whose score is learned.
+    pub process: Process,
+    /// How many steps have been made.
+    pub step: u64,
+}
+
+impl Checkpoint {
+    /// Reads what the checkpoint at `path` says, to make the network that [`Training::resume`] takes.
+    ///
+    /// # Errors
+    /// If the file is missing, cut short or not a checkpoint.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        Ok(model::read(path.as_ref(), STATE, &Device::Cpu)?.0)
+    }
 }
 
 const STATE: &str = "scorebook-training";
@@ -160,7 +174,7 @@ impl<N: Network + Clone> Training<N> {
     pub fn resume(network: &N, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let device = network.parameters().iter().next().map(|(_, v)| v.device().clone());
-        let (state, tensors): (State, _) =
+        let (state, tensors): (Checkpoint, _) =
             model::read(path, STATE, &device.unwrap_or(Device::Cpu))?;
         let remedy =
             "Resume with the network that was saved, or start a new training in another folder";
@@ -190,7 +204,7 @@ impl<N: Network + Clone> Training<N> {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let state = State {
+        let state = Checkpoint {
             settings: self.settings.clone(),
             architecture: self.network.architecture(),
             process: self.network.process(),

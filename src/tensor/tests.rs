@@ -1,0 +1,208 @@
+//! The ops against candle's own and against finite differences.
+
+use super::*;
+use crate::random::Generator;
+use candle_core::{DType, Device, Var};
+
+fn normal(generator: &mut Generator, shape: &[usize], dtype: DType) -> Tensor {
+    generator.normal(shape, &Device::Cpu).unwrap().to_dtype(dtype).unwrap()
+}
+
+fn largest(x: &Tensor) -> f64 {
+    let x = x.to_dtype(DType::F64).unwrap().abs().unwrap().flatten_all().unwrap();
+    x.max(0).unwrap().to_scalar().unwrap()
+}
+
+fn distance(a: &Tensor, b: &Tensor) -> f64 {
+    let (a, b) = (a.to_dtype(DType::F64).unwrap(), b.to_dtype(DType::F64).unwrap());
+    largest(&(&a - &b).unwrap()) / largest(&b)
+}
+
+/// A function's derivatives in each argument, in a random direction, against central differences.
+fn check_derivatives(arguments: &[Tensor], f: impl Fn(&[Tensor]) -> Tensor) {
+    let mut generator = Generator::new(99);
+    let variables: Vec<Var> = arguments.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+    let tensors: Vec<Tensor> = variables.iter().map(|v| v.as_tensor().clone()).collect();
+    let y = f(&tensors);
+    let weights = normal(&mut generator, y.dims(), DType::F64);
+    let project = |x: &[Tensor]| (f(x) * &weights).unwrap().sum_all().unwrap();
+    let gradients = project(&tensors).backward().unwrap();
+    for (i, x) in arguments.iter().enumerate() {
+        let direction = normal(&mut generator, x.dims(), DType::F64);
+        let gradient = gradients.get(&variables[i]).unwrap();
+        let exact: f64 = (gradient * &direction).unwrap().sum_all().unwrap().to_scalar().unwrap();
+        let at = |h: f64| -> f64 {
+            let mut moved = arguments.to_vec();
+            moved[i] = (x + (&direction * h).unwrap()).unwrap();
+            project(&moved).to_scalar().unwrap()
+        };
+        let difference = (at(1e-5) - at(-1e-5)) / 2e-5;
+        let error = (exact - difference).abs() / difference.abs().max(1.0);
+        assert!(error < 1e-7, "argument {i}: {exact} by backward, {difference} by differences");
+    }
+}
+
+#[test]
+fn convolutions_are_candles() {
+    let mut generator = Generator::new(1);
+    // Batch, channels, size, filters, side, stride, padding; sizes that leave rests, paddings as large as the kernel.
+    for (b, c, n, o, k, s, p) in [
+        (1, 1, 5, 1, 3, 1, 0),
+        (3, 2, 7, 4, 3, 2, 0),
+        (2, 3, 8, 5, 3, 1, 1),
+        (5, 4, 9, 3, 3, 2, 1),
+        (7, 2, 6, 3, 1, 1, 0),
+        (2, 2, 12, 3, 5, 3, 2),
+        (9, 3, 4, 2, 4, 2, 3),
+    ] {
+        for dtype in [DType::F32, DType::F64] {
+            let tolerance = if dtype == DType::F32 { 1e-5 } else { 1e-13 };
+            let x = normal(&mut generator, &[b, c, n, n + 1], dtype);
+            let kernel = normal(&mut generator, &[o, c, k, k], dtype);
+            let y = conv2d(&x, &kernel, s, p).unwrap();
+            let candles = x.conv2d(&kernel, p, s, 1, 1).unwrap();
+            assert_eq!(y.dims(), candles.dims());
+            assert!(distance(&y, &candles) < tolerance, "{b} {c} {n} {o} {k} {s} {p}");
+            let output_padding = s - 1;
+            let back = conv_transpose2d(&y, &kernel, s, p, output_padding).unwrap();
+            let candles = y.conv_transpose2d(&kernel, p, output_padding, s, 1).unwrap();
+            assert_eq!(back.dims(), candles.dims());
+            assert!(distance(&back, &candles) < tolerance, "ᵀ {b} {c} {n} {o} {k} {s} {p}");
+        }
+    }
+}
+
+#[test]
+fn convolutions_have_the_right_derivatives() {
+    let mut generator = Generator::new(2);
+    for (b, s, p) in [(1, 1, 0), (5, 2, 0), (6, 2, 1), (3, 1, 2)] {
+        let x = normal(&mut generator, &[b, 3, 7, 8], DType::F64);
+        let kernel = normal(&mut generator, &[4, 3, 3, 3], DType::F64);
+        let arguments = [x, kernel];
+        check_derivatives(&arguments, |a| conv2d(&a[0], &a[1], s, p).unwrap());
+        let y = normal(&mut generator, &[b, 4, 5, 4], DType::F64);
+        let arguments = [y, arguments[1].clone()];
+        check_derivatives(&arguments, |a| conv_transpose2d(&a[0], &a[1], s, p, s - 1).unwrap());
+    }
+}
+
+#[test]
+fn convolution_of_a_strided_view_is_that_of_its_copy() {
+    let x = normal(&mut Generator::new(3), &[4, 6, 6, 2], DType::F32);
+    let view = x.permute((0, 3, 1, 2)).unwrap();
+    let kernel =
+        normal(&mut Generator::new(4), &[3, 3, 5, 2], DType::F32).permute((2, 3, 0, 1)).unwrap();
+    let y = conv2d(&view, &kernel, 1, 0).unwrap();
+    let copied = conv2d(&view.contiguous().unwrap(), &kernel.contiguous().unwrap(), 1, 0).unwrap();
+    assert_eq!(largest(&(y - copied).unwrap()), 0.0);
+}
+
+#[test]
+fn group_norm_is_the_composition_and_so_are_its_derivatives() {
+    let mut generator = Generator::new(5);
+    // Pixel counts below, at and above a vector, with and without a rest.
+    for (b, c, groups, n) in
+        [(3, 8, 4, 2), (2, 4, 4, 4), (5, 6, 2, 5), (17, 8, 8, 7), (1, 32, 32, 3)]
+    {
+        let x = ((normal(&mut generator, &[b, c, n, n], DType::F64) * 2.).unwrap() + 3.).unwrap();
+        let shift = normal(&mut generator, &[b, c], DType::F64);
+        let weight = normal(&mut generator, &[c], DType::F64);
+        let bias = normal(&mut generator, &[c], DType::F64);
+        let arguments = [x, shift, weight, bias];
+        let f = |a: &[Tensor]| group_norm_silu(&a[0], &a[1], &a[2], &a[3], groups, 1e-5).unwrap();
+        // F64 takes candle's ops, F32 our kernel.
+        check_derivatives(&arguments, f);
+        let wide: Vec<Var> = arguments.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+        let narrow = |x: &Tensor| Var::from_tensor(&x.to_dtype(DType::F32).unwrap()).unwrap();
+        let narrow: Vec<Var> = arguments.iter().map(narrow).collect();
+        let tensors = |v: &[Var]| v.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>();
+        let (y, ours) = (f(&tensors(&wide)), f(&tensors(&narrow)));
+        assert!(distance(&ours, &y) < 1e-5, "{c} channels, {groups} groups, {n}²");
+        let weights = normal(&mut generator, y.dims(), DType::F64);
+        let exact = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+        let weights = weights.to_dtype(DType::F32).unwrap();
+        let found = (&ours * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+        for (i, (wide, narrow)) in wide.iter().zip(&narrow).enumerate() {
+            let (exact, found) = (exact.get(wide).unwrap(), found.get(narrow).unwrap());
+            // Groups of few numbers cancel: the scale is that of the upstream gradient.
+            let error = largest(&(exact - found.to_dtype(DType::F64).unwrap()).unwrap());
+            assert!(error < 2e-4 * largest(exact).max(1.0), "argument {i} off by {error:e}");
+        }
+    }
+}
+
+#[test]
+fn any_number_of_threads_gives_the_same_bits() {
+    let mut generator = Generator::new(6);
+    let x = normal(&mut generator, &[64, 32, 12, 12], DType::F32);
+    let kernel = Var::from_tensor(&normal(&mut generator, &[64, 32, 3, 3], DType::F32)).unwrap();
+    let shift = normal(&mut generator, &[64, 64], DType::F32);
+    let weight = Var::from_tensor(&normal(&mut generator, &[64], DType::F32)).unwrap();
+    let bias = normal(&mut generator, &[64], DType::F32);
+    let run = |threads: usize| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            let y = conv2d(&x, &kernel, 2, 0).unwrap();
+            let y = group_norm_silu(&y, &shift, &weight, &bias, 32, 1e-5).unwrap();
+            let gradients = y.sqr().unwrap().mean_all().unwrap().backward().unwrap();
+            let bits = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
+            [bits(&y), bits(gradients.get(&kernel).unwrap()), bits(gradients.get(&weight).unwrap())]
+        })
+    };
+    let one = run(1);
+    assert_eq!(one, run(2));
+    assert_eq!(one, run(8));
+}
+
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let kernel = zeros(&[4, 3, 3, 3]);
+    for (result, message) in [
+        (conv2d(&zeros(&[1, 2, 8, 8]), &kernel, 1, 0), "`x` has shape [1, 2, 8, 8]"),
+        (conv2d(&zeros(&[1, 3, 2, 8]), &kernel, 1, 0), "at least the kernel's 3 pixels"),
+        (conv2d(&zeros(&[3, 8, 8]), &kernel, 1, 0), "[batch, channels, height, width]"),
+        (conv2d(&zeros(&[1, 3, 8, 8]), &kernel, 0, 0), "`stride` is 0"),
+        (conv2d(&zeros(&[1, 3, 8, 8]), &zeros(&[4, 3, 3, 2]), 1, 0), "a square kernel"),
+        (conv_transpose2d(&zeros(&[1, 3, 8, 8]), &kernel, 1, 0, 0), "expected [batch, 4,"),
+        (conv_transpose2d(&zeros(&[1, 4, 8, 8]), &kernel, 2, 0, 2), "less than the stride, 2"),
+        (conv_transpose2d(&zeros(&[1, 4, 1, 1]), &kernel, 1, 2, 0), "`padding` is 2"),
+    ] {
+        let error = result.unwrap_err().to_string();
+        assert!(error.contains(message), "{error}");
+    }
+    let norm = |x: &[usize], shift: &[usize], groups| {
+        let (x, shift, affine) = (zeros(x), zeros(shift), zeros(&[4]));
+        group_norm_silu(&x, &shift, &affine, &affine, groups, 1e-5).unwrap_err().to_string()
+    };
+    assert!(norm(&[2, 4, 3, 3], &[2, 4], 3).contains("a divisor of the 4 channels"));
+    assert!(norm(&[2, 4, 3, 3], &[2, 3], 2).contains("expected [2, 4]"));
+    assert!(norm(&[2, 6, 3, 3], &[2, 6], 2).contains("expected [6]"));
+}
+
+#[test]
+fn adam_in_place_is_adam() {
+    let mut generator = Generator::new(7);
+    let start = normal(&mut generator, &[37], DType::F32);
+    let variable = |x: &Tensor| Var::from_tensor(&x.copy().unwrap()).unwrap();
+    // F64 takes candle's ops, F32 our kernel.
+    let run = |dtype: DType| {
+        let mut generator = Generator::new(8);
+        let start = start.to_dtype(dtype).unwrap();
+        let (weight, average) = (variable(&start), variable(&start));
+        let zeros = start.zeros_like().unwrap();
+        let (first, second) = (variable(&zeros), variable(&zeros));
+        for n in 1..=20i32 {
+            let gradient = normal(&mut generator, &[37], dtype);
+            let root = 1.0 / (1.0 - 0.999f64.powi(n)).sqrt();
+            let rate = 0.01 / (1.0 - 0.9f64.powi(n));
+            let step = AdamStep { scale: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, rate, root };
+            adam_step(&step, &weight, &gradient, &first, &second).unwrap();
+            average_into(&average, &weight, 0.9).unwrap();
+        }
+        (weight.as_detached_tensor(), average.as_detached_tensor())
+    };
+    let ((narrow, narrow_average), (wide, wide_average)) = (run(DType::F32), run(DType::F64));
+    assert!(distance(&narrow, &wide) < 1e-6 && distance(&narrow_average, &wide_average) < 1e-6);
+    assert!(distance(&wide, &start) > 0.01 && distance(&wide_average, &wide) > 1e-3);
+}
