@@ -1,4 +1,34 @@
 //! From one random number to generated images: stochastic calculus and score-based diffusion.
+//!
+//! The rooms of this library follow the lecture notes, in their order; each uses only what stands before it:
+//!
+//! | the notes | the room |
+//! |---|---|
+//! | drawing random numbers | [`random`] |
+//! | laws with a density and a score | [`distribution`] |
+//! | white noise and Brownian motion | [`path`] |
+//! | Itô diffusions, and how to simulate them | [`sde`] |
+//! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
+//! | the score, exact or learned | [`score`] |
+//! | denoising score matching | [`train`] |
+//! | the reverse SDE, predictor-corrector, the probability flow | [`sample`] |
+//! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
+//!
+//! Beside them stand the base rooms, which everyone may use ([`tensor`], [`device`], [`interrupt`], [`progress`],
+//! [`error`](mod@error)), and what shows results: [`plot`] and [`notebook`].
+//!
+//! ```
+//! use scorebook::prelude::*;
+//!
+//! // Eight Gaussians, drawn by running noise backward through the exact score.
+//! let process = VariancePreserving::default();
+//! let score = MixtureScore::new(Mixture::ring(8, 2., 0.15)?, process);
+//! let mut generator = Generator::new(1);
+//! let sampler = ProbabilityFlow { steps: 20, ..Default::default() };
+//! let sample = sampler.sample(&process, &score, (100, 2), &mut generator, &Device::Cpu)?;
+//! assert_eq!(sample.x.dims(), [100, 2]);
+//! # Ok::<(), scorebook::Error>(())
+//! ```
 
 pub mod data;
 pub mod device;
@@ -21,6 +51,27 @@ pub mod train;
 pub use error::{Error, Result};
 
 /// What a notebook cell needs, in one line: `use scorebook::prelude::*;`.
+///
+/// It holds no `Result`: a glob import of an alias of that name would hide the standard one in a reader's cells.
 pub mod prelude {
+    pub use crate::data::{FashionMnist, ImageSet, Split};
+    pub use crate::diffusion::{
+        ForwardSde, NoisingProcess, OrnsteinUhlenbeck, Process, SubVariancePreserving,
+        VarianceExploding, VariancePreserving,
+    };
+    pub use crate::distribution::{Density, Gaussian, Mixture, Ring};
+    pub use crate::path::{BrownianMotion, time_grid};
+    pub use crate::plot::{self, Figure};
+    pub use crate::progress::Progress;
+    pub use crate::random::Generator;
+    pub use crate::sample::{
+        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample,
+    };
+    pub use crate::score::{
+        MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
+    };
+    pub use crate::sde::{EulerMaruyama, Ito, Sde};
+    pub use crate::train::{DenoisingLoss, Source, Training, TrainingSettings};
+    pub use crate::{device, metrics, notebook};
     pub use candle_core::{D, DType, Device, Tensor};
 }

@@ -11,6 +11,7 @@ mod lab;
 mod process;
 mod python;
 mod run;
+mod sample;
 mod server;
 mod train;
 mod workshop;
@@ -41,6 +42,7 @@ enum Command {
     Install(install::Install),
     Uninstall(install::Uninstall),
     Train(train::Train),
+    Sample(sample::Sample),
     Doctor(doctor::Doctor),
     Kernel(Kernel),
 }
@@ -61,6 +63,7 @@ impl Command {
             Self::Install(install) => install.execute(),
             Self::Uninstall(uninstall) => uninstall.execute(),
             Self::Train(train) => train.execute(),
+            Self::Sample(sample) => sample.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Kernel(kernel) => {
                 workshop::serve(&kernel.connection_file).map(|()| ExitCode::SUCCESS)

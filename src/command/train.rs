@@ -127,6 +127,7 @@ impl Train {
     }
 
     fn load(&self) -> Result<ImageSet> {
+        scorebook::data::use_folder(super::assets::library()?.join("datasets"));
         match self.dataset.as_str() {
             "fashion-mnist" => {
                 Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(Split::Train)?)

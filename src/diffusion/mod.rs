@@ -5,6 +5,7 @@
 //! and the standard deviation `σ` of `x(t) | x(0) ~ N(α(t) x(0), σ²(t) I)`
 //! (note 004 leaves this step open: "solve the forward SDE").
 
+mod forward_sde;
 mod noising;
 mod ornstein_uhlenbeck;
 mod process;
@@ -12,6 +13,8 @@ mod sub_variance_preserving;
 mod variance_exploding;
 mod variance_preserving;
 
+pub use forward_sde::ForwardSde;
+pub(crate) use noising::times_until;
 pub use noising::{NoisingProcess, per_sample};
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
 pub use process::Process;

@@ -50,7 +50,7 @@ pub trait NoisingProcess: Send + Sync + Debug {
     /// # Errors
     /// If `t` is not one time in `[0, T]` a sample.
     fn marginal_prob(&self, x0: &Tensor, t: &Tensor) -> Result<(Tensor, Tensor)> {
-        check_times(t, self.horizon())?;
+        times_until(self.horizon(), t, x0)?;
         let scale = per_sample(t, x0, |t| self.mean_scale(t))?;
         let std = per_sample(t, x0, |t| self.std(t))?;
         Ok((x0.broadcast_mul(&scale)?, std))
@@ -103,31 +103,32 @@ pub trait NoisingProcess: Send + Sync + Debug {
 /// # Errors
 /// If `t` is not `[batch]`.
 pub fn per_sample(t: &Tensor, x: &Tensor, f: impl Fn(f64) -> f64) -> Result<Tensor> {
-    let batch = x.dims().first().copied().unwrap_or(0);
-    if t.dims() != [batch] || x.rank() == 0 {
-        return Err(Error::shape("t", t.dims(), format!("[{batch}], one time a sample")));
-    }
-    let values: Vec<f64> = times(t)?.into_iter().map(f).collect();
+    let values: Vec<f64> = times(t, x)?.into_iter().map(f).collect();
     let mut shape = vec![1; x.rank()];
-    shape[0] = batch;
+    shape[0] = values.len();
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())?)
 }
 
-/// The times of a batch as numbers.
-fn times(t: &Tensor) -> Result<Vec<f64>> {
+/// The times of the samples `x` as numbers.
+fn times(t: &Tensor, x: &Tensor) -> Result<Vec<f64>> {
+    let [batch, ..] = x.dims() else {
+        return Err(Error::shape("x", x.dims(), "[batch, ...]"));
+    };
+    if t.dims() != [*batch] {
+        return Err(Error::shape("t", t.dims(), format!("[{batch}], one time a sample")));
+    }
     // On the host first: not every device converts to `f64`.
     Ok(t.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_vec1()?)
 }
 
-fn check_times(t: &Tensor, horizon: f64) -> Result<()> {
-    if t.rank() != 1 {
-        return Err(Error::shape("t", t.dims(), "[batch], one time a sample"));
-    }
+/// The times of the samples `x` as numbers, each in `[0, T]`.
+pub(crate) fn times_until(horizon: f64, t: &Tensor, x: &Tensor) -> Result<Vec<f64>> {
+    let times = times(t, x)?;
     // A time that was rounded to f32 may lie past the horizon by its last digit.
     let last = horizon * (1.0 + f64::from(f32::EPSILON));
-    match times(t)?.into_iter().find(|t| !(0.0..=last).contains(t)) {
+    match times.iter().find(|t| !(0.0..=last).contains(*t)) {
         Some(t) => Err(Error::argument("t", t, format!("a time in [0, {horizon}]"))),
-        None => Ok(()),
+        None => Ok(times),
     }
 }
 
@@ -144,4 +145,31 @@ pub(super) fn checked(
     expected: impl Into<String>,
 ) -> Result<f64> {
     if holds && value.is_finite() { Ok(value) } else { Err(Error::argument(name, value, expected)) }
+}
+
+/// A borrowed process is a process.
+impl<P: NoisingProcess + ?Sized> NoisingProcess for &P {
+    fn rate(&self, t: f64) -> f64 {
+        (**self).rate(t)
+    }
+
+    fn dispersion(&self, t: f64) -> f64 {
+        (**self).dispersion(t)
+    }
+
+    fn mean_scale(&self, t: f64) -> f64 {
+        (**self).mean_scale(t)
+    }
+
+    fn std(&self, t: f64) -> f64 {
+        (**self).std(t)
+    }
+
+    fn horizon(&self) -> f64 {
+        (**self).horizon()
+    }
+
+    fn prior_std(&self) -> f64 {
+        (**self).prior_std()
+    }
 }

@@ -1,1 +1,66 @@
-//! Figures on plotters, one function a plot kind.
+//! Figures, one function a kind.
+//!
+//! | function | draws |
+//! |---|---|
+//! | [`line`], [`reference`], [`band`] | functions and paths, dashed lines to compare with, shaded ranges |
+//! | [`histogram`] | samples on a line as densities |
+//! | [`scatter`] | samples in the plane |
+//! | [`heat_map`], [`signed_map`] | densities and signed fields on a grid |
+//! | [`vector_field`] | arrows: scores, drifts |
+//! | [`trajectories`], [`mean_band`], [`phase_plane`] | many paths over time or in the plane |
+//! | [`image_grid`] | images |
+//! | [`side_by_side`], [`stacked`] | figures in a row or a column |
+//!
+//! Each returns a [`Figure`], whose methods set titles, labels, limits and logarithmic axes, lay
+//! one figure over another, and give SVG or PNG. Data are whatever is [`Values`] or [`Points`]:
+//! lists, pairs, tensors.
+//!
+//! ```
+//! use scorebook::plot;
+//!
+//! let exact = plot::curve(-4., 4., |x| (-x * x / 2.).exp() / (2. * std::f64::consts::PI).sqrt());
+//! let samples: Vec<f64> = (1..500).map(|i| (i as f64 / 500.)).map(|u| (u / (1. - u)).ln() / 1.7).collect();
+//! plot::histogram(&[("samples", &samples)], 30)?
+//!     .overlay(plot::reference(&[("N(0, 1)", &exact)])?)?
+//!     .title("Samples and their density")
+//!     .x_label("x")
+//! # .svg()?;
+//! # Ok::<(), scorebook::Error>(())
+//! ```
+//!
+//! A figure becomes a list of shapes in its own pixels (`shape`), which is then written as SVG or
+//! filled into pixels; both come from one layout.
+
+mod axis;
+mod chart;
+mod colour;
+mod data;
+mod display;
+mod figure;
+mod heat_map;
+mod histogram;
+mod image_grid;
+mod line;
+mod mark;
+mod picture;
+mod raster;
+mod scatter;
+mod shape;
+mod side_by_side;
+mod svg;
+#[cfg(test)]
+mod tests;
+mod text;
+mod trajectories;
+mod vector_field;
+
+pub use data::{Points, Values};
+pub use figure::Figure;
+pub use heat_map::{grid, heat_map, signed_map};
+pub use histogram::histogram;
+pub use image_grid::image_grid;
+pub use line::{band, curve, line, reference};
+pub use scatter::scatter;
+pub use side_by_side::{side_by_side, stacked};
+pub use trajectories::{mean_band, phase_plane, trajectories};
+pub use vector_field::vector_field;

@@ -4,12 +4,14 @@
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
 mod embedding;
+mod mixture;
 mod mlp;
 pub(crate) mod model;
 mod network;
 mod unet;
 
 pub use embedding::fourier_features;
+pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};
 pub use network::{Architecture, Network};
@@ -30,6 +32,14 @@ pub trait Score: Send + Sync {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
 }
 
+/// A borrowed score is a score.
+impl<S: Score + ?Sized> Score for &S {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        (**self).score(x, t)
+    }
+}
+
+/// A shared score is a score.
 impl<S: Score + ?Sized> Score for Arc<S> {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         (**self).score(x, t)

@@ -68,6 +68,14 @@ impl Model {
         Ok(model)
     }
 
+    /// The model of a name that is shipped in `datasets/weights`: `fashion-mnist`.
+    ///
+    /// # Errors
+    /// If there is none of that name.
+    pub fn shipped(name: &str, device: &Device) -> Result<Self> {
+        Self::load(crate::data::folder().join(format!("weights/{name}.safetensors")), device)
+    }
+
     /// The network.
     pub fn network(&self) -> &dyn Network {
         match &self.network {

@@ -1,5 +1,6 @@
 //! Where batches come from.
 
+use crate::distribution::{Density, Gaussian, Mixture, Ring};
 use crate::random::Generator;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -60,6 +61,28 @@ impl Source for Tensor {
         self.dims().first().copied()
     }
 }
+
+/// A law is an endless source: every batch is drawn afresh.
+macro_rules! draws {
+    ($($law:ty),*) => {$(
+        impl Source for $law {
+            fn batch(
+                &self,
+                step: u64,
+                size: usize,
+                generator: &Generator,
+                device: &Device,
+            ) -> Result<Tensor> {
+                self.sample(size, &mut generator.child(step), device)
+            }
+
+            fn count(&self) -> Option<usize> {
+                None
+            }
+        }
+    )*};
+}
+draws!(Gaussian, Mixture, Ring);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,108 @@
+//! Euler-Maruyama on the reverse SDE.
+
+use super::{ReverseSde, Sample, descent::Descent};
+use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score, sde};
+use candle_core::{Device, Shape, Tensor};
+
+/// Euler-Maruyama on the reverse SDE: with `Δt < 0`,
+/// `x ← x + [a x - ½ (1 + λ²) g² s(x, t)] Δt + λ g √|Δt| z`.
+///
+/// The plainest sampler (notes 001 to 004; Song et al. 2021, section 4.1).
+///
+/// ```
+/// use scorebook::{
+///     prelude::*, diffusion::VariancePreserving, distribution::Mixture, random::Generator,
+///     sample::ReverseEulerMaruyama, score::MixtureScore,
+/// };
+///
+/// let process = VariancePreserving::default();
+/// let score = MixtureScore::new(Mixture::ring(8, 4.0, 0.3)?, process);
+/// let sampler = ReverseEulerMaruyama { steps: 100, ..Default::default() };
+/// let sample = sampler.sample(&process, &score, (64, 2), &mut Generator::new(7), &Device::Cpu)?;
+/// assert_eq!((sample.x.dims(), sample.score_evaluations), (&[64, 2][..], 101));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// An interrupt keeps what was reached:
+///
+/// ```
+/// use scorebook::{
+///     prelude::*, diffusion::VariancePreserving, interrupt, random::Generator,
+///     sample::ReverseEulerMaruyama, score::ScoreFunction,
+/// };
+///
+/// let score = ScoreFunction::new(|x, t| {
+///     if t.to_vec1::<f32>()?[0] < 0.5 {
+///         interrupt::request();
+///     }
+///     Ok(x.neg()?)
+/// });
+/// let (process, sampler) = (VariancePreserving::default(), ReverseEulerMaruyama::default());
+/// let sample = sampler.sample(&process, &score, (4, 2), &mut Generator::new(7), &Device::Cpu)?;
+/// assert!(sample.interrupted && (sample.times[0] - 0.5).abs() < 0.01);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct ReverseEulerMaruyama {
+    /// Steps from the horizon to `t_min`, of equal length.
+    pub steps: usize,
+    /// Where the steps end. The score grows without bound towards time 0; what is left is denoised.
+    pub t_min: f64,
+    /// The level of noise `λ` of [`ReverseSde`]: 1 is Anderson's SDE.
+    pub noise: f64,
+    /// End with the mean of the data given the last state, [`tweedie`](super::tweedie).
+    pub denoise: bool,
+    /// Keep every so many-th state in [`Sample::trajectory`].
+    pub record: Option<usize>,
+    /// Show a progress bar.
+    pub progress: bool,
+}
+
+/// 500 steps down to 0.001, with noise, denoised, nothing recorded.
+impl Default for ReverseEulerMaruyama {
+    fn default() -> Self {
+        Self { steps: 500, t_min: 1e-3, noise: 1.0, denoise: true, record: None, progress: true }
+    }
+}
+
+impl ReverseEulerMaruyama {
+    /// Samples of the shape `[batch, ...]`, from noise of the process's prior.
+    ///
+    /// # Errors
+    /// If a setting is out of its range, the score fails, or a state is not finite (the error names the time).
+    pub fn sample(
+        &self,
+        process: &dyn NoisingProcess,
+        score: &dyn Score,
+        shape: impl Into<Shape>,
+        generator: &mut Generator,
+        device: &Device,
+    ) -> Result<Sample> {
+        let start = process.prior_sample(shape.into().dims(), generator, device)?;
+        self.sample_from(process, score, &start, generator)
+    }
+
+    /// Samples from given noise `x(T)`, `[batch, ...]`.
+    ///
+    /// # Errors
+    /// As [`sample`](Self::sample).
+    pub fn sample_from(
+        &self,
+        process: &dyn NoisingProcess,
+        score: &dyn Score,
+        noise: &Tensor,
+        generator: &mut Generator,
+    ) -> Result<Sample> {
+        let descent = Descent {
+            steps: self.steps,
+            t_min: self.t_min,
+            denoise: self.denoise,
+            record: self.record,
+            progress: self.progress.then_some("reverse SDE"),
+        };
+        descent.run(process, score, noise, |score, x, t, next| {
+            let reverse = ReverseSde { process, score, noise: self.noise };
+            sde::euler_maruyama_step(&reverse, x, t, next, generator)
+        })
+    }
+}

@@ -1,0 +1,80 @@
+//! The exact score of a noised mixture of Gaussians.
+
+use super::Score;
+use crate::{
+    Error, Result,
+    diffusion::{NoisingProcess, times_until},
+    distribution::{Density, Mixture},
+};
+use candle_core::Tensor;
+use std::sync::Arc;
+
+/// The exact score of `p_t`, where data from a [`Mixture`] are noised by any process.
+///
+/// The components stay Gaussian, with the means `α(t) μ_k` and the variances `α²(t) s_k² + σ²(t)`, so
+/// `∇ log p_t` has a closed form. It is what a trained score is compared with.
+///
+/// ```
+/// use scorebook::{
+///     prelude::*, diffusion::VariancePreserving, distribution::Mixture, score::{MixtureScore, Score},
+/// };
+///
+/// let score = MixtureScore::new(Mixture::ring(8, 4.0, 0.3)?, VariancePreserving::default());
+/// let x = Tensor::new(&[[3f32, 1.0], [0.0, 2.0]], &Device::Cpu)?;
+/// let t = Tensor::new(&[0.01f32, 1.0], &Device::Cpu)?;
+/// let s = score.score(&x, &t)?.to_vec2::<f32>()?;
+/// // At the end nearly the score of a standard Gaussian.
+/// assert!(s[1][0].abs() < 1e-2 && (s[1][1] + 2.0).abs() < 1e-2);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct MixtureScore {
+    mixture: Mixture,
+    process: Arc<dyn NoisingProcess>,
+}
+
+impl MixtureScore {
+    /// The score of `mixture` noised by `process`.
+    pub fn new(mixture: Mixture, process: impl NoisingProcess + 'static) -> Self {
+        Self { mixture, process: Arc::new(process) }
+    }
+
+    /// `ln p_t(x)` for `x` `[batch, ...]` and `t` `[batch]`, as `[batch]`.
+    ///
+    /// # Errors
+    /// If a sample has not the mixture's dimension, or `t` is not one time in `[0, T]` a sample.
+    pub fn log_prob(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let (scales, stds) = self.kernel(x, t)?;
+        self.mixture.noised_log_prob(&self.flatten(x)?, &scales, &stds)
+    }
+
+    /// `x` as `[batch, dim]`.
+    fn flatten(&self, x: &Tensor) -> Result<Tensor> {
+        let dim = self.mixture.dim();
+        match x.dims() {
+            [batch, rest @ ..] if rest.iter().product::<usize>() == dim => {
+                Ok(x.reshape((*batch, dim))?)
+            }
+            dims => {
+                Err(Error::shape("x", dims, format!("[batch, ...] with {dim} numbers a sample")))
+            }
+        }
+    }
+
+    /// `α` and `σ` for each sample, or once where all times agree, as they do in a sampler.
+    fn kernel(&self, x: &Tensor, t: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
+        let mut times = times_until(self.process.horizon(), t, x)?;
+        if times.iter().all(|t| *t == times[0]) {
+            times.truncate(1);
+        }
+        Ok(times.into_iter().map(|t| (self.process.mean_scale(t), self.process.std(t))).unzip())
+    }
+}
+
+impl Score for MixtureScore {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let (scales, stds) = self.kernel(x, t)?;
+        let score = self.mixture.noised_score(&self.flatten(x)?, &scales, &stds)?;
+        Ok(score.reshape(x.shape())?)
+    }
+}

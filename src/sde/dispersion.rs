@@ -1,0 +1,70 @@
+//! How the noise enters an SDE.
+
+use crate::{Error, Result};
+use candle_core::Tensor;
+
+/// The dispersion `g(x, t)` at one time: a number, one number a coordinate, or a matrix.
+#[derive(Clone, Debug)]
+pub enum Dispersion {
+    /// `g` times the identity.
+    Scalar(f64),
+    /// A tensor that broadcasts over the state, often of its shape.
+    Diagonal(Tensor),
+    /// A matrix `[dim, noises]`, or one a sample, `[batch, dim, noises]`, for states `[batch, dim]`.
+    Matrix(Tensor),
+}
+
+impl Dispersion {
+    /// `g dw` for an increment `dw` of the shape [`noise_dims`](Self::noise_dims).
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, sde::Dispersion};
+    ///
+    /// let dw = Tensor::new(&[[1f64, 2.0]], &Device::Cpu)?;
+    /// let g = Tensor::new(&[[1f64, 0.0], [3.0, 4.0], [0.0, 1.0]], &Device::Cpu)?;
+    /// assert_eq!(Dispersion::Scalar(2.0).apply(&dw)?.to_vec2::<f64>()?, [[2.0, 4.0]]);
+    /// assert_eq!(Dispersion::Matrix(g).apply(&dw)?.to_vec2::<f64>()?, [[1.0, 11.0, 2.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn apply(&self, dw: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Scalar(g) => Ok((dw * *g)?),
+            Self::Diagonal(g) => Ok(dw.broadcast_mul(g)?),
+            Self::Matrix(g) => Ok(dw.unsqueeze(1)?.broadcast_matmul(&g.t()?)?.squeeze(1)?),
+        }
+    }
+
+    /// The shape of the increments that drive a state `x`.
+    ///
+    /// # Errors
+    /// If the shape of `g` does not fit that of `x`.
+    pub fn noise_dims(&self, x: &Tensor) -> Result<Vec<usize>> {
+        let dims = x.dims();
+        match self {
+            Self::Scalar(_) => Ok(dims.to_vec()),
+            Self::Diagonal(g) => {
+                if g.shape().broadcast_shape_binary_op(x.shape(), "dispersion")?.dims() != dims {
+                    return Err(Error::shape(
+                        "dispersion",
+                        g.dims(),
+                        format!("a part of {dims:?}"),
+                    ));
+                }
+                Ok(dims.to_vec())
+            }
+            Self::Matrix(g) => match (g.dims(), dims) {
+                ([rows, noises], [batch, dim]) if rows == dim => Ok(vec![*batch, *noises]),
+                ([n, rows, noises], [batch, dim]) if n == batch && rows == dim => {
+                    Ok(vec![*batch, *noises])
+                }
+                _ => {
+                    let expected = format!("[dim, noises] or [batch, dim, noises] for {dims:?}");
+                    Err(Error::shape("dispersion", g.dims(), expected))
+                }
+            },
+        }
+    }
+}

@@ -1,0 +1,88 @@
+//! What an SDE is.
+
+use super::Dispersion;
+use crate::Result;
+use candle_core::Tensor;
+use std::{fmt, sync::Arc};
+
+/// An Itô SDE `dx = f(x, t) dt + g(x, t) dw` (note 000, "Itô diffusion").
+///
+/// States are `[batch, ...]`; the time is the same for the whole batch.
+pub trait Sde: Send + Sync {
+    /// The drift `f(x, t)`, of the shape of `x`.
+    ///
+    /// # Errors
+    /// If the shape of `x` does not fit.
+    fn drift(&self, x: &Tensor, t: f64) -> Result<Tensor>;
+
+    /// The dispersion `g(x, t)`.
+    ///
+    /// # Errors
+    /// If the shape of `x` does not fit.
+    fn dispersion(&self, x: &Tensor, t: f64) -> Result<Dispersion>;
+}
+
+type DriftFunction = dyn Fn(&Tensor, f64) -> candle_core::Result<Tensor> + Send + Sync;
+type DispersionFunction = dyn Fn(&Tensor, f64) -> candle_core::Result<Dispersion> + Send + Sync;
+
+/// An SDE written down as two functions, which a notebook can keep between cells.
+///
+/// ```
+/// use scorebook::{prelude::*, path::time_grid, random::Generator, sde::{EulerMaruyama, Ito}};
+///
+/// // The Ornstein-Uhlenbeck process dx = -x dt + 0.5 dw from x(0) = 1.
+/// let sde = Ito::new(|x, _t| x * -1.0, |_t| 0.5);
+/// let x0 = Tensor::ones((1000, 1), DType::F32, &Device::Cpu)?;
+/// let times = time_grid(0.0, 2.0, 100)?;
+/// let solution = EulerMaruyama::default().solve(&sde, &x0, &times, &mut Generator::new(7))?;
+/// let mean = solution.x.mean_all()?.to_scalar::<f32>()?;
+/// assert!((mean - (-2f32).exp()).abs() < 0.06);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Ito {
+    drift: Arc<DriftFunction>,
+    dispersion: Arc<DispersionFunction>,
+}
+
+impl Ito {
+    /// The SDE with the drift `f(x, t)` and a dispersion `g(t)` that depends on time alone.
+    pub fn new(
+        drift: impl Fn(&Tensor, f64) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+        dispersion: impl Fn(f64) -> f64 + Send + Sync + 'static,
+    ) -> Self {
+        Self::general(drift, move |_x, t| Ok(Dispersion::Scalar(dispersion(t))))
+    }
+
+    /// The SDE with the drift `f(x, t)` and any dispersion `g(x, t)`.
+    ///
+    /// ```
+    /// use scorebook::sde::{Dispersion, Ito};
+    ///
+    /// // Geometric Brownian motion dx = 0.05 x dt + 0.2 x dw.
+    /// let sde = Ito::general(|x, _t| x * 0.05, |x, _t| Ok(Dispersion::Diagonal((x * 0.2)?)));
+    /// # let _ = sde;
+    /// ```
+    pub fn general(
+        drift: impl Fn(&Tensor, f64) -> candle_core::Result<Tensor> + Send + Sync + 'static,
+        dispersion: impl Fn(&Tensor, f64) -> candle_core::Result<Dispersion> + Send + Sync + 'static,
+    ) -> Self {
+        Self { drift: Arc::new(drift), dispersion: Arc::new(dispersion) }
+    }
+}
+
+impl Sde for Ito {
+    fn drift(&self, x: &Tensor, t: f64) -> Result<Tensor> {
+        Ok((self.drift)(x, t)?)
+    }
+
+    fn dispersion(&self, x: &Tensor, t: f64) -> Result<Dispersion> {
+        Ok((self.dispersion)(x, t)?)
+    }
+}
+
+impl fmt::Debug for Ito {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Ito")
+    }
+}
