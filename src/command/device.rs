@@ -42,6 +42,15 @@ impl Device {
         }
     }
 
+    /// The features of the library that its build needs to compute there.
+    pub fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Auto | Self::Cpu => &[],
+            Self::Cuda => &["cuda"],
+            Self::Metal => &["metal"],
+        }
+    }
+
     /// Its name on the command line and in the environment of a kernel.
     pub fn name(self) -> &'static str {
         match self {

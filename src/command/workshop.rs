@@ -3,15 +3,22 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 
 use super::activity::Activity;
 use super::assets;
-use super::device::Device;
-use crate::kernel;
+use super::device::{self, Device};
+use crate::kernel::{self, workshop};
 
 /// Serves one notebook until it is shut down.
 pub fn serve(connection_file: &Path) -> Result<()> {
-    kernel::main(connection_file, &assets::library()?)
+    let device = match std::env::var(device::VARIABLE) {
+        Ok(name) => Device::from_str(&name, true).ok().with_context(|| {
+            format!("{}={name}: use auto, cpu, cuda or metal", device::VARIABLE)
+        })?,
+        Err(_) => Device::default(),
+    };
+    kernel::main(connection_file, &assets::library()?, &features(device)?)
 }
 
 /// Prepares the build folder of the notebooks' dependencies, with progress shown.
@@ -19,16 +26,20 @@ pub fn prepare(device: Device) -> Result<PathBuf> {
     if let Some(folder) = prepared(device) {
         return Ok(folder);
     }
-    let library = assets::library()?;
-    let features = kernel::workshop::features(device.name())?;
     let mut activity = Activity::new("Preparing the build of the notebooks");
-    kernel::workshop::prepare(&library, &features, |message| activity.say(message))
+    workshop::prepare(&assets::library()?, &features(device)?, |message| activity.say(message))
         .context("cannot prepare the build of the notebooks")
 }
 
 /// The prepared build folder, if there is one.
 pub fn prepared(device: Device) -> Option<PathBuf> {
-    let features = kernel::workshop::features(device.name()).ok()?;
-    let folder = kernel::workshop::location(&assets::library().ok()?, &features).ok()?;
-    kernel::workshop::is_ready(&folder).then_some(folder)
+    let folder = workshop::location(&assets::library().ok()?, &features(device).ok()?).ok()?;
+    workshop::is_ready(&folder).then_some(folder)
+}
+
+/// The features of the notebooks' build: the device's, and the download of data sets.
+fn features(device: Device) -> Result<Vec<&'static str>> {
+    let mut features = vec!["download"];
+    features.extend(device.resolve()?.features());
+    Ok(features)
 }

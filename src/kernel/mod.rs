@@ -50,11 +50,11 @@ pub fn runtime_mode_if_child() {
 }
 
 /// Runs the kernel that the file `connection_file` describes, until it is shut down. The cells' library
-/// has its sources in the folder `library`.
+/// has its sources in the folder `library` and is built with `features`.
 ///
 /// # Errors
 /// The connection file is missing or malformed, its ports are taken, or the user has no cache folder.
-pub fn main(connection_file: &Path, library: &Path) -> anyhow::Result<()> {
+pub fn main(connection_file: &Path, library: &Path, features: &[&str]) -> anyhow::Result<()> {
     let connection = connection::read(connection_file)?;
     let spare = Arc::new(Spare::reserve()?);
     // SAFETY: this is still the only thread of the process.
@@ -72,7 +72,11 @@ pub fn main(connection_file: &Path, library: &Path) -> anyhow::Result<()> {
         let (publisher, publishing) = Publisher::start(sockets.iopub);
         let interruption = Arc::new(Interruption::new(spare.file("skip")));
         let outputs = Arc::new(output::Outputs::new(publisher.clone(), Arc::clone(&interruption)));
-        let plan = startup::Plan { library: library.to_owned(), spare: Arc::clone(&spare) };
+        let plan = startup::Plan {
+            library: library.to_owned(),
+            features: features.iter().map(ToString::to_string).collect(),
+            spare: Arc::clone(&spare),
+        };
         let evaluator = evaluation::Evaluator::start(plan, outputs, Arc::clone(&interruption))?;
         tokio::spawn(connection::answer_heartbeats(sockets.heartbeat));
         tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));

@@ -17,6 +17,8 @@ pub(super) const PRELUDE: &str = "use scorebook::prelude::*;\nscorebook::noteboo
 pub(super) struct Plan {
     /// The folder of the library's sources.
     pub(super) library: PathBuf,
+    /// The features of the library that the notebooks' build has.
+    pub(super) features: Vec<String>,
     pub(super) spare: Arc<Spare>,
 }
 
@@ -30,8 +32,7 @@ impl Plan {
         &self,
         progress: impl FnMut(&str),
     ) -> anyhow::Result<(CommandContext, EvalContextOutputs)> {
-        let device = std::env::var("SCOREBOOK_DEVICE").unwrap_or_else(|_| "cpu".into());
-        let features = workshop::features(&device)?;
+        let features: Vec<&str> = self.features.iter().map(String::as_str).collect();
         let workshop = workshop::prepare(&self.library, &features, progress)?;
         self.spare.fill(&workshop)?;
 

@@ -14,7 +14,7 @@ const LAYOUT: u32 = 1;
 /// What the library's folder holds beside the library.
 const NOT_LIBRARY: [&str; 6] = ["target", "notebooks", "tests", "benches", "examples", "docs"];
 /// The command and the kernel, which no cell sees.
-const NOT_LIBRARY_SOURCES: [&str; 3] = ["main.rs", "kernel", "command"];
+const NOT_LIBRARY_SOURCES: [&str; 4] = ["main.rs", "kernel", "kernelspec", "command"];
 
 /// A name for the workshop of this library, with these features, by the compiler that is installed.
 pub(super) fn key(library: &Path, features: &[&str]) -> anyhow::Result<String> {

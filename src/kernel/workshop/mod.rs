@@ -28,33 +28,6 @@ pub use build::prepare;
 pub(super) use manifest::{cell_dependencies, lock_file};
 pub(super) use spare::Spare;
 
-/// The features of the notebooks' build for a device: `auto`, `cpu`, `cuda` or `metal`.
-///
-/// # Errors
-/// Another name.
-pub fn features(device: &str) -> anyhow::Result<Vec<&'static str>> {
-    let mut features = vec!["download"];
-    match device {
-        "" | "cpu" => {}
-        "auto" if cfg!(target_os = "macos") => features.push("metal"),
-        "auto" if Path::new("/dev/nvidiactl").exists() && cuda_compiler().is_some() => {
-            features.push("cuda");
-        }
-        "auto" => {}
-        "cuda" => features.push("cuda"),
-        "metal" => features.push("metal"),
-        other => anyhow::bail!("device `{other}`: expected auto, cpu, cuda or metal"),
-    }
-    Ok(features)
-}
-
-/// candle's kernels for CUDA are compiled by `nvcc`.
-fn cuda_compiler() -> Option<PathBuf> {
-    let home = std::env::var_os("CUDA_HOME").map(|home| PathBuf::from(home).join("bin"));
-    let folders = home.into_iter().chain(toolchain::search_path());
-    folders.map(|folder| folder.join("nvcc")).find(|nvcc| nvcc.is_file())
-}
-
 /// Where the workshop for this library and these features is, or will be.
 ///
 /// # Errors

@@ -81,7 +81,7 @@ fn tool(name: &str) -> anyhow::Result<PathBuf> {
 }
 
 /// The folders in which programs are looked for.
-pub(super) fn search_path() -> impl Iterator<Item = PathBuf> {
+fn search_path() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path).collect::<Vec<_>>().into_iter()
 }
