@@ -86,14 +86,13 @@ impl Sorter {
         let mark = channel::line(&Message::Sync);
         if let Some(at) = find(&self.err, mark.as_bytes()) {
             let rest = self.err.split_off(at + mark.len());
-            self.err.truncate(at);
-            self.hold();
+            self.hold(at);
             self.err = rest;
             self.items.push(Item::Sync(Stream::Stderr));
         }
-        if find(&self.err, channel::PREFIX.as_bytes()).is_none() {
-            self.hold();
-        }
+        // The beginning of a mark, or of a character, waits for its rest.
+        let begun = (1..mark.len()).rev().find(|&n| self.err.ends_with(&mark.as_bytes()[..n]));
+        self.hold((self.err.len() - begun.unwrap_or(0)).min(whole_characters(&self.err)));
         std::mem::take(&mut self.items)
     }
 
@@ -116,7 +115,7 @@ impl Sorter {
     pub(super) fn end(&mut self) -> Vec<Item> {
         let rest = std::mem::take(&mut self.out);
         self.text(Stream::Stdout, &String::from_utf8_lossy(&rest));
-        self.hold();
+        self.hold(self.err.len());
         let bundle = std::mem::take(&mut self.bundle);
         if !bundle.is_empty() {
             self.items.push(message(Message::Result { bundle }));
@@ -229,9 +228,9 @@ impl Sorter {
         }
     }
 
-    fn hold(&mut self) {
-        let rest = self.err.split_off(whole_characters(&self.err));
-        let bytes = std::mem::replace(&mut self.err, rest);
+    /// Holds the first `length` bytes of standard error back, until it is known what they are.
+    fn hold(&mut self, length: usize) {
+        let bytes: Vec<u8> = self.err.drain(..length).collect();
         self.held.push_str(&String::from_utf8_lossy(&bytes));
     }
 
@@ -272,3 +271,6 @@ fn whole_characters(bytes: &[u8]) -> usize {
         _ => bytes.len(),
     }
 }
+
+#[cfg(test)]
+mod tests;

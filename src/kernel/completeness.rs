@@ -1,0 +1,151 @@
+//! Whether an input is finished, which consoles ask before they run a line.
+
+use jupyter_protocol::IsCompleteReply;
+
+/// Complete unless a bracket, a string or a comment is open; invalid if a bracket closes nothing.
+pub(super) fn is_complete(code: &str) -> IsCompleteReply {
+    let mut open = Vec::new();
+    let mut rest = code.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '(' | '[' | '{' => open.push(c),
+            ')' | ']' | '}' => {
+                let partner = match c {
+                    ')' => '(',
+                    ']' => '[',
+                    _ => '{',
+                };
+                if open.pop() != Some(partner) {
+                    return IsCompleteReply::invalid();
+                }
+            }
+            '/' if rest.peek() == Some(&'/') => while rest.next().is_some_and(|c| c != '\n') {},
+            '/' if rest.peek() == Some(&'*') => {
+                if !comment_closes(&mut rest) {
+                    return IsCompleteReply::incomplete(String::new());
+                }
+            }
+            '"' => {
+                if !string_closes(&mut rest) {
+                    return IsCompleteReply::incomplete(String::new());
+                }
+            }
+            'r' => {
+                let mut ahead = rest.clone();
+                let mut hashes = 0;
+                while ahead.next_if_eq(&'#').is_some() {
+                    hashes += 1;
+                }
+                if ahead.next_if_eq(&'"').is_some() {
+                    rest = ahead;
+                    if !raw_string_closes(&mut rest, hashes) {
+                        return IsCompleteReply::incomplete(String::new());
+                    }
+                }
+            }
+            '\'' => skip_character(&mut rest),
+            c if c.is_alphanumeric() || c == '_' => {
+                // The rest of a name, so that its last letter is not taken for the `r` of a raw string.
+                while rest.next_if(|c| c.is_alphanumeric() || *c == '_').is_some() {}
+            }
+            _ => {}
+        }
+    }
+    if open.is_empty() {
+        IsCompleteReply::complete()
+    } else {
+        IsCompleteReply::incomplete("    ".repeat(open.len()))
+    }
+}
+
+type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
+
+fn string_closes(rest: &mut Rest) -> bool {
+    while let Some(c) = rest.next() {
+        match c {
+            '"' => return true,
+            '\\' => {
+                rest.next();
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+fn raw_string_closes(rest: &mut Rest, hashes: usize) -> bool {
+    while let Some(c) = rest.next() {
+        if c == '"' {
+            let mut ahead = rest.clone();
+            if (0..hashes).all(|_| ahead.next() == Some('#')) {
+                *rest = ahead;
+                return true;
+            }
+        }
+    }
+    false
+}
+
+fn comment_closes(rest: &mut Rest) -> bool {
+    rest.next();
+    let mut depth = 1;
+    while let Some(c) = rest.next() {
+        match (c, rest.peek()) {
+            ('*', Some('/')) => {
+                rest.next();
+                depth -= 1;
+                if depth == 0 {
+                    return true;
+                }
+            }
+            ('/', Some('*')) => {
+                rest.next();
+                depth += 1;
+            }
+            _ => {}
+        }
+    }
+    false
+}
+
+/// A character such as `'{'` is skipped; a lifetime such as `'a` has nothing to skip.
+fn skip_character(rest: &mut Rest) {
+    let mut ahead = rest.clone();
+    if ahead.next() == Some('\\') {
+        ahead.next();
+        while ahead.next().is_some_and(|c| c != '\'') {}
+        *rest = ahead;
+    } else if ahead.next() == Some('\'') {
+        *rest = ahead;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jupyter_protocol::IsCompleteReplyStatus::{self, Complete, Incomplete, Invalid};
+
+    fn status(code: &str) -> IsCompleteReplyStatus {
+        is_complete(code).status
+    }
+
+    #[test]
+    fn brackets_strings_and_comments() {
+        for code in [
+            "let x = 1;",
+            "f('{', '\\'', \"}\")",
+            "// {",
+            "/* { /* [ */ */ 1",
+            "r#\"{\"#",
+            "fn f<'a>(x: &'a str) {}",
+            "let for_r = \"(\";",
+        ] {
+            assert_eq!(status(code), Complete, "{code}");
+        }
+        for code in ["fn f() {", "\"abc", "/* x", "r#\"x\"", "vec![1,"] {
+            assert_eq!(status(code), Incomplete, "{code}");
+        }
+        assert_eq!(status("f(]"), Invalid);
+        assert_eq!(is_complete("fn f() { if x {").indent, "        ");
+    }
+}

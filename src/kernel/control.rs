@@ -1,0 +1,61 @@
+//! Requests that do not wait for the running cell: interrupt and shutdown.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use jupyter_protocol::{InterruptReply, JupyterMessageContent, ReplyStatus, ShutdownReply};
+use jupyter_zmq_client::KernelControlConnection;
+
+use super::interruption::Interruption;
+use super::publisher::Publisher;
+use super::request::{answer, next};
+use super::shell::kernel_info;
+
+/// Returns when the process that started the kernel has ended, if it asked for that: a server that was
+/// killed cannot shut its kernels down.
+pub(super) async fn parent_gone() {
+    let parent = std::os::unix::process::parent_id();
+    let asked = std::env::var_os("JPY_PARENT_PID").is_some();
+    while !asked || std::os::unix::process::parent_id() == parent {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+}
+
+/// Answers until the kernel is asked to shut down.
+pub(super) async fn serve(
+    socket: KernelControlConnection,
+    publisher: &Publisher,
+    interruption: &Arc<Interruption>,
+) {
+    let (mut replies, mut requests) = socket.split();
+    loop {
+        let message = next(&mut requests).await;
+        publisher.busy(&message);
+        let mut over = false;
+        match &message.content {
+            JupyterMessageContent::InterruptRequest(_) => {
+                interruption.request();
+                answer(&mut replies, InterruptReply::new(), &message).await;
+            }
+            JupyterMessageContent::ShutdownRequest(request) => {
+                interruption.kill();
+                let reply = ShutdownReply {
+                    restart: request.restart,
+                    status: ReplyStatus::Ok,
+                    error: None,
+                };
+                publisher.send(reply.clone(), Some(&message));
+                answer(&mut replies, reply, &message).await;
+                over = true;
+            }
+            JupyterMessageContent::KernelInfoRequest(_) => {
+                answer(&mut replies, kernel_info(), &message).await;
+            }
+            _ => {}
+        }
+        publisher.idle(&message);
+        if over {
+            return;
+        }
+    }
+}

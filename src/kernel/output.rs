@@ -1,0 +1,188 @@
+//! From events of the cells to messages for the front end.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use jupyter_protocol::{
+    ClearOutput, DisplayData, ExecuteResult, ExecutionCount, JupyterMessage, JupyterMessageContent,
+    Media, StreamContent, Transient, UpdateDisplayData,
+};
+use scorebook::notebook::Bundle;
+use scorebook::notebook::channel::Message;
+
+use super::event::{Event, Stream};
+use super::interruption::Interruption;
+use super::publisher::Publisher;
+
+/// Publishes what the current cell shows, and remembers how it ended.
+pub(super) struct Outputs {
+    publisher: Publisher,
+    interruption: Arc<Interruption>,
+    cell: Mutex<Cell>,
+}
+
+/// The current cell.
+#[derive(Default)]
+struct Cell {
+    /// The request that the outputs belong to; without one they are not published.
+    parent: Option<JupyterMessage>,
+    count: usize,
+    ending: Ending,
+    /// What the cell has written to standard error last: the text of a `?` whose notice came late.
+    last_error: String,
+}
+
+/// How the code of a cell ended, as far as it told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) enum Ending {
+    /// It ran to its end (or never began).
+    #[default]
+    Fine,
+    Panicked {
+        text: String,
+        location: String,
+    },
+    Failed(String),
+    Skipped,
+    Died(String),
+}
+
+impl Outputs {
+    pub(super) fn new(publisher: Publisher, interruption: Arc<Interruption>) -> Self {
+        Self { publisher, interruption, cell: Mutex::default() }
+    }
+
+    /// From now on outputs belong to `parent`, or to nobody.
+    pub(super) fn begin(&self, parent: Option<JupyterMessage>, count: usize) {
+        *self.cell() = Cell { parent, count, ..Cell::default() };
+    }
+
+    /// How the cell ended. Later outputs still belong to it, until the next one begins.
+    pub(super) fn end(&self) -> Ending {
+        std::mem::take(&mut self.cell().ending)
+    }
+
+    /// Shows `bundle` as the cell's value.
+    pub(super) fn result(&self, bundle: Bundle) {
+        let cell = self.cell();
+        let content = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
+        self.publish(&cell, content);
+    }
+
+    fn cell(&self) -> MutexGuard<'_, Cell> {
+        self.cell.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn publish(&self, cell: &Cell, content: impl Into<JupyterMessageContent>) {
+        if let Some(parent) = &cell.parent {
+            self.publisher.send(content, Some(parent));
+        }
+    }
+
+    fn line(&self, line: String) {
+        let event = Event::parse(&line)
+            .unwrap_or_else(|| Event::Text { stream: Stream::Stdout, text: line + "\n" });
+        self.event(event);
+    }
+
+    fn event(&self, event: Event) {
+        let mut cell = self.cell();
+        match event {
+            Event::Started => self.interruption.started(),
+            Event::Text { stream: Stream::Stdout, text } => {
+                self.publish(&cell, StreamContent::stdout(&text));
+            }
+            Event::Text { stream: Stream::Stderr, text } => {
+                self.publish(&cell, StreamContent::stderr(&text));
+                cell.last_error = text;
+            }
+            Event::Message { content } => self.message(&cell, content),
+            Event::Panicked { text, location } => {
+                cell.ending = Ending::Panicked { text, location };
+            }
+            Event::Failed { text } if text.is_empty() => {
+                cell.ending = Ending::Failed(cell.last_error.trim_end().to_owned());
+            }
+            Event::Failed { text } => cell.ending = Ending::Failed(text),
+            Event::Skipped => cell.ending = Ending::Skipped,
+            Event::Died { cause } => cell.ending = Ending::Died(cause),
+        }
+    }
+
+    fn message(&self, cell: &Cell, content: Message) {
+        match content {
+            Message::Display { bundle, id } => {
+                let mut display = DisplayData::new(media(bundle));
+                display.transient = id.map(|id| Transient { display_id: Some(id) });
+                self.publish(cell, display);
+            }
+            Message::Update { bundle, id } => {
+                self.publish(cell, UpdateDisplayData::new(media(bundle), &id));
+            }
+            Message::Result { bundle } => {
+                let count = ExecutionCount::new(cell.count);
+                self.publish(cell, ExecuteResult::new(count, media(bundle)));
+            }
+            Message::ClearOutput { wait } => self.publish(cell, ClearOutput { wait }),
+            // The sorter has dealt with these.
+            Message::Panic { .. } | Message::Sync => {}
+        }
+    }
+}
+
+fn media(bundle: Bundle) -> Media {
+    let formats = bundle.formats().map(|(mime, content)| (mime.to_owned(), content.clone()));
+    let object = serde_json::Value::Object(formats.collect());
+    serde_json::from_value(object).unwrap_or_default()
+}
+
+/// Waits until everything that the cells have sent so far is published.
+#[derive(Clone)]
+pub(super) struct Barrier {
+    requests: Sender<Sender<()>>,
+}
+
+impl Barrier {
+    /// Blocks until then.
+    pub(super) fn wait(&self) {
+        let (done, signal) = bounded(1);
+        if self.requests.send(done).is_ok() {
+            let _ = signal.recv();
+        }
+    }
+}
+
+/// Publishes the lines of `evcxr`'s two channels, on a thread of its own.
+pub(super) fn publish_all(
+    outputs: Arc<Outputs>,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+) -> Barrier {
+    let (requests, barriers) = unbounded::<Sender<()>>();
+    std::thread::spawn(move || {
+        let error = |line: String| {
+            outputs.event(Event::Text { stream: Stream::Stderr, text: line + "\n" });
+        };
+        loop {
+            select! {
+                recv(stdout) -> line => match line {
+                    Ok(line) => outputs.line(line),
+                    Err(_) => return,
+                },
+                recv(stderr) -> line => match line {
+                    Ok(line) => error(line),
+                    Err(_) => return,
+                },
+                recv(barriers) -> barrier => {
+                    stdout.try_iter().for_each(|line| outputs.line(line));
+                    stderr.try_iter().for_each(error);
+                    match barrier {
+                        Ok(barrier) => drop(barrier.send(())),
+                        Err(_) => return,
+                    }
+                }
+            }
+        }
+    });
+    Barrier { requests }
+}

@@ -1,0 +1,76 @@
+//! From a fresh process to one that can run cells.
+
+use std::process::Command;
+
+use anyhow::Context;
+use evcxr::{CommandContext, EvalContext, EvalContextOutputs};
+use std::os::unix::process::CommandExt;
+
+use super::Library;
+use super::output::Barrier;
+use super::supervisor::{QUIET, this_program};
+use super::workshop::{self, Spare};
+
+/// The code that every kernel has run before its first cell.
+pub(super) const PRELUDE: &str = "use scorebook::prelude::*;\nscorebook::notebook::attach();";
+
+/// What the start asks of the evaluation thread.
+pub(super) struct Helpers<'a> {
+    /// Is told, line by line, about work that takes minutes.
+    pub(super) progress: &'a mut dyn FnMut(&str),
+    /// Begins to publish what the cells show.
+    pub(super) publish: &'a dyn Fn(EvalContextOutputs) -> Barrier,
+}
+
+/// Prepares the workshop if that has not been done, and starts `evcxr` on a copy of it.
+///
+/// # Errors
+/// No compiler, or dependencies that cannot be built.
+pub(super) fn start(
+    library: &Library,
+    spare: &Spare,
+    helpers: Helpers,
+) -> anyhow::Result<(CommandContext, Barrier)> {
+    let workshop = workshop::prepare(&library.folder, &library.features, helpers.progress)?;
+    spare.fill(&workshop)?;
+
+    let cells = spare.cells();
+    let versions = std::fs::read(workshop::lock_file(&cells))?;
+    let mut supervisor = Command::new(this_program()?);
+    // A group of its own, so that a signal reaches the cells and whatever they start, and no one else.
+    supervisor.process_group(0);
+    // evcxr runs a first cell of its own, before anybody could hear what it shows.
+    let quiet = spare.file(QUIET);
+    std::fs::write(&quiet, "")?;
+    let (mut context, outputs) = EvalContext::with_subprocess_command(supervisor)
+        .context("the evaluation engine did not start")?;
+    std::fs::remove_file(&quiet)?;
+    let barrier = (helpers.publish)(outputs);
+    context.set_error_format("{}")?;
+
+    let mut state = context.state();
+    // Everything is compiled already; a look at the network would only take time.
+    state.set_offline_mode(true);
+    for (name, specification) in workshop::cell_dependencies(&workshop, &library.features)? {
+        state.add_dep(&name, &specification)?;
+    }
+    // evcxr's checks have cut the file down to what they needed; the versions in it are those
+    // that the workshop was built with, and cargo must not look for others.
+    std::fs::write(workshop::lock_file(&cells), versions)?;
+    context.eval_with_state(PRELUDE, state).map_err(describe)?;
+    let mut state = context.state();
+    state.set_offline_mode(false);
+    context.eval_with_state("", state).map_err(describe)?;
+    Ok((CommandContext::with_eval_context(context), barrier))
+}
+
+/// The whole text of an error of `evcxr`.
+fn describe(error: evcxr::Error) -> anyhow::Error {
+    match error {
+        evcxr::Error::CompilationErrors(errors) => {
+            let text: Vec<String> = errors.iter().map(evcxr::CompilationError::rendered).collect();
+            anyhow::anyhow!("the kernel's own first cell does not compile:\n{}", text.join("\n"))
+        }
+        other => other.into(),
+    }
+}

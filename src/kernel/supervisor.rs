@@ -1,0 +1,294 @@
+//! The process between `evcxr` and the cells.
+//!
+//! `evcxr` starts this program again and speaks a protocol of lines with it. This process starts it a
+//! third time, as the one that loads and runs the cells, and stands in the way of its output: what the
+//! cells print is sorted ([`super::sorter`]) and goes on, in order, as lines that the kernel and `evcxr`
+//! understand. When the cells' process dies, by `exit`, a signal or a stack overflow, everything it had
+//! written is still delivered, and then how it ended.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use scorebook::notebook::channel::KERNEL_VARIABLE;
+
+use super::event::{Event, Stream};
+use super::link::Link;
+use super::sorter::{Item, Sorter};
+
+/// Tells the process of the cells from its supervisor.
+const CELLS_VARIABLE: &str = "SCOREBOOK_CELLS";
+/// The library's name for the socket of [`Link`].
+const LINK_VARIABLE: &str = "SCOREBOOK_LINK";
+/// The kernel's folder, in which it leaves notes for the supervisor.
+pub(super) const FOLDER_VARIABLE: &str = "SCOREBOOK_FOLDER";
+/// While a file of this name is in the folder, no cell is begun.
+pub(super) const SKIP: &str = "skip";
+/// While a file of this name is in the folder, cells are run but their events are not told.
+pub(super) const QUIET: &str = "quiet";
+
+/// After this silence, text without a newline is shown.
+const PAUSE: Duration = Duration::from_millis(20);
+/// While a cell is silent its buffer is flushed this often.
+const FLUSH_PERIOD: Duration = Duration::from_millis(100);
+/// How long the last output of a cell may take to arrive after its end.
+const LAST_OUTPUT: Duration = Duration::from_millis(300);
+
+/// If this process was started to run cells, or to supervise the one that does, does so and never returns.
+pub(super) fn runtime_mode_if_child() {
+    if std::env::var_os("EVCXR_IS_RUNTIME").is_none() {
+        return;
+    }
+    // Until the library's own handler is there, an interrupt must not end this process.
+    let ignored = Arc::new(AtomicBool::new(false));
+    let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, ignored);
+    if std::env::var_os(CELLS_VARIABLE).is_some() {
+        evcxr::runtime_hook();
+    }
+    let code = supervise().unwrap_or_else(|error| {
+        eprintln!("the process of the cells cannot be supervised: {error:#}");
+        1
+    });
+    std::process::exit(code);
+}
+
+/// A piece of the cells' output.
+enum Chunk {
+    Bytes(Stream, Vec<u8>),
+    Closed,
+}
+
+fn supervise() -> anyhow::Result<i32> {
+    let socket = socket_path();
+    let link = Link::listen(&socket).with_context(|| format!("cannot listen at {socket:?}"))?;
+    let mut cells = Command::new(this_program()?)
+        .env(CELLS_VARIABLE, "1")
+        .env(KERNEL_VARIABLE, "1")
+        .env(LINK_VARIABLE, &socket)
+        // `evcxr` asks for backtraces; they would show its own frames.
+        .env_remove("RUST_BACKTRACE")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .context("cannot start the process of the cells")?;
+    let input = cells.stdin.take().context("no standard input")?;
+    let (sender, chunks) = channel();
+    read(Stream::Stdout, cells.stdout.take().context("no standard output")?, sender.clone());
+    read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender);
+
+    let running = Arc::new(AtomicBool::new(false));
+    let outlet = Outlet::default();
+    let relay =
+        Relay { input, link: link.clone(), running: Arc::clone(&running), outlet: outlet.clone() };
+    let kernel_gone = relay.start();
+    let mut desk = Desk {
+        chunks,
+        link,
+        running,
+        outlet: outlet.clone(),
+        sorter: Sorter::default(),
+        flushed: Instant::now(),
+    };
+    let delivered = desk.work(&kernel_gone);
+    let _ = std::fs::remove_file(&socket);
+    if delivered.is_err() || kernel_gone.load(Ordering::Relaxed) {
+        let _ = cells.kill();
+    }
+    let cause = cause_of_death(&mut cells)?;
+    outlet.deliver(&[Item::Event(Event::Died { cause })])?;
+    Ok(1)
+}
+
+/// This program, also when its file has been replaced since it started (by an update, by a build).
+pub(super) fn this_program() -> std::io::Result<PathBuf> {
+    let running = PathBuf::from("/proc/self/exe");
+    if running.exists() { Ok(running) } else { std::env::current_exe() }
+}
+
+/// A path for the socket: short, as the operating system demands.
+fn socket_path() -> PathBuf {
+    let name = format!("scorebook-{}.socket", std::process::id());
+    std::env::temp_dir().join(name)
+}
+
+fn read(stream: Stream, mut source: impl Read + Send + 'static, sender: Sender<Chunk>) {
+    std::thread::spawn(move || {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match source.read(&mut buffer) {
+                Ok(0) | Err(_) => break,
+                Ok(length) => {
+                    if sender.send(Chunk::Bytes(stream, buffer[..length].to_vec())).is_err() {
+                        return;
+                    }
+                }
+            }
+        }
+        let _ = sender.send(Chunk::Closed);
+    });
+}
+
+/// Hands `evcxr`'s instructions on to the cells.
+struct Relay {
+    input: ChildStdin,
+    link: Link,
+    running: Arc<AtomicBool>,
+    outlet: Outlet,
+}
+
+impl Relay {
+    /// Works in a thread of its own; the flag it returns is set when `evcxr` has gone.
+    fn start(mut self) -> Arc<AtomicBool> {
+        let gone = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&gone);
+        std::thread::spawn(move || {
+            let folder = PathBuf::from(std::env::var_os(FOLDER_VARIABLE).unwrap_or_default());
+            for line in BufReader::new(std::io::stdin()).lines().map_while(Result::ok) {
+                let begins = line.starts_with("LOAD_AND_RUN ");
+                if begins && folder.join(SKIP).exists() {
+                    // To `evcxr` the cell has left by a `?`, so it forgets the cell's new variables.
+                    let _ = self.outlet.deliver(&[
+                        Item::Event(Event::Skipped),
+                        Item::Protocol("EVCXR_ERROR_OCCURRED".into()),
+                        Item::Protocol("EVCXR_EXECUTION_COMPLETE".into()),
+                    ]);
+                    continue;
+                }
+                if begins {
+                    self.link.ask("begin");
+                    self.running.store(true, Ordering::Relaxed);
+                    self.outlet.quiet.store(folder.join(QUIET).exists(), Ordering::Relaxed);
+                    let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
+                }
+                if self.input.write_all(format!("{line}\n").as_bytes()).is_err() {
+                    break;
+                }
+            }
+            // The cells' process ends when its input does, unless a cell is running: give it a moment.
+            drop(self.input);
+            std::thread::sleep(Duration::from_secs(1));
+            flag.store(true, Ordering::Relaxed);
+        });
+        gone
+    }
+}
+
+/// Takes the chunks in, has them sorted, and delivers the items.
+struct Desk {
+    chunks: Receiver<Chunk>,
+    link: Link,
+    running: Arc<AtomicBool>,
+    outlet: Outlet,
+    sorter: Sorter,
+    flushed: Instant,
+}
+
+impl Desk {
+    /// Works until both streams are closed, or `evcxr` has gone.
+    fn work(&mut self, kernel_gone: &AtomicBool) -> std::io::Result<()> {
+        let mut open = 2;
+        while open > 0 && !kernel_gone.load(Ordering::Relaxed) {
+            let running = self.running.load(Ordering::Relaxed);
+            // Between cells there is nothing to wait for but the end.
+            let patience = if running { PAUSE } else { Duration::from_secs(1) };
+            match self.chunks.recv_timeout(patience) {
+                Ok(Chunk::Bytes(stream, bytes)) => self.sort(stream, &bytes)?,
+                Ok(Chunk::Closed) => open -= 1,
+                Err(RecvTimeoutError::Timeout) => self.pause(running)?,
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        self.outlet.deliver(&self.sorter.end())
+    }
+
+    fn sort(&mut self, stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
+        let items = match stream {
+            Stream::Stdout => self.sorter.stdout(bytes),
+            Stream::Stderr => self.sorter.stderr(bytes),
+        };
+        let mut items = items.as_slice();
+        while let Some(end) = items.iter().position(|item| *item == Item::EndOfCell) {
+            self.outlet.deliver(&items[..end])?;
+            self.end_cell()?;
+            items = &items[end + 1..];
+        }
+        self.outlet.deliver(items)
+    }
+
+    fn pause(&mut self, running: bool) -> std::io::Result<()> {
+        if running && self.flushed.elapsed() >= FLUSH_PERIOD {
+            self.link.send("flush");
+            self.flushed = Instant::now();
+        }
+        self.outlet.deliver(&self.sorter.pause())
+    }
+
+    /// Waits for the cell's last output, delivers it, and lets `evcxr` know that the cell has ended.
+    fn end_cell(&mut self) -> std::io::Result<()> {
+        self.running.store(false, Ordering::Relaxed);
+        let deadline = Instant::now() + LAST_OUTPUT;
+        let mut marks = if self.link.send("sync") { 2 } else { 0 };
+        while marks > 0 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(Chunk::Bytes(stream, bytes)) = self.chunks.recv_timeout(left) else { break };
+            let items = match stream {
+                Stream::Stdout => self.sorter.stdout(&bytes),
+                Stream::Stderr => self.sorter.stderr(&bytes),
+            };
+            marks -= items.iter().filter(|item| matches!(item, Item::Sync(_))).count().min(marks);
+            self.outlet.deliver(&items)?;
+        }
+        self.outlet.deliver(&self.sorter.end())?;
+        self.outlet.deliver(&[Item::Protocol("EVCXR_EXECUTION_COMPLETE".into())])
+    }
+}
+
+/// The way to `evcxr` and through it to the kernel: standard output.
+#[derive(Clone, Default)]
+struct Outlet {
+    /// Whether events are dropped.
+    quiet: Arc<AtomicBool>,
+}
+
+impl Outlet {
+    fn deliver(&self, items: &[Item]) -> std::io::Result<()> {
+        let quiet = self.quiet.load(Ordering::Relaxed);
+        let mut out = std::io::stdout().lock();
+        for item in items {
+            match item {
+                Item::Event(event) if !quiet => writeln!(out, "{}", event.line())?,
+                Item::Protocol(line) => writeln!(out, "{line}")?,
+                _ => {}
+            }
+        }
+        out.flush()
+    }
+}
+
+fn cause_of_death(cells: &mut Child) -> anyhow::Result<String> {
+    Ok(describe(cells.wait()?))
+}
+
+fn describe(status: ExitStatus) -> String {
+    use std::os::unix::process::ExitStatusExt;
+    match (status.code(), status.signal()) {
+        (Some(code), _) => format!("the cell ended its process with exit code {code}"),
+        (None, Some(signal)) => match signal {
+            libc::SIGABRT => {
+                "the process was aborted (a panic that may not unwind, or a stack overflow)".into()
+            }
+            libc::SIGSEGV => "the process touched memory that is not its own (SIGSEGV)".into(),
+            libc::SIGILL => "the process came upon an illegal instruction (SIGILL)".into(),
+            libc::SIGBUS => "the process touched memory that is not there (SIGBUS)".into(),
+            libc::SIGKILL => "the process was killed (SIGKILL), perhaps for want of memory".into(),
+            signal => format!("the process was ended by signal {signal}"),
+        },
+        (None, None) => format!("the process ended: {status}"),
+    }
+}

@@ -1,0 +1,88 @@
+//! One kernel's own copy of a workshop.
+
+use std::fs::{self, File, TryLockError};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+use super::copy::copy_tree;
+
+/// A kernel's folder, which is deleted when the kernel ends. As long as the kernel lives it holds a
+/// lock in the folder, by which the folder of a kernel that was killed can be told.
+#[derive(Debug)]
+pub(in crate::kernel) struct Spare {
+    root: PathBuf,
+    _lock: File,
+}
+
+impl Spare {
+    /// An empty folder for this process; the folders of dead kernels are removed on the way.
+    pub(in crate::kernel) fn reserve() -> anyhow::Result<Self> {
+        let kernels = super::cache()?.join("kernels");
+        sweep(&kernels);
+        let root = kernels.join(uuid::Uuid::new_v4().simple().to_string());
+        fs::create_dir_all(root.join("cells"))
+            .with_context(|| format!("cannot create {}", root.display()))?;
+        let lock = File::create(root.join("lock"))?;
+        lock.lock()?;
+        Ok(Self { root, _lock: lock })
+    }
+
+    /// Fills the folder from the workshop at `workshop`.
+    pub(in crate::kernel) fn fill(&self, workshop: &Path) -> anyhow::Result<()> {
+        fs::write(self.root.join("workshop"), workshop.to_string_lossy().as_bytes())?;
+        for part in [".cargo", "cells"] {
+            copy_tree(&workshop.join(part), &self.root.join(part))?;
+        }
+        Ok(())
+    }
+
+    /// The folder of the cells' crate.
+    pub(in crate::kernel) fn cells(&self) -> PathBuf {
+        self.root.join("cells")
+    }
+
+    /// A file in the folder, for the kernel's own use.
+    pub(in crate::kernel) fn file(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// Deletes the folder. What a compiler that still runs writes meanwhile is swept by a later kernel.
+    pub(in crate::kernel) fn delete(&self) {
+        let _ = fs::remove_dir_all(&self.root);
+    }
+}
+
+impl Drop for Spare {
+    fn drop(&mut self) {
+        self.delete();
+    }
+}
+
+/// The workshops that living kernels use.
+pub(super) fn workshops_in_use() -> Vec<PathBuf> {
+    let folders = super::cache().and_then(|cache| Ok(fs::read_dir(cache.join("kernels"))?));
+    let folders = folders.into_iter().flatten().flatten();
+    let names =
+        folders.filter_map(|folder| fs::read_to_string(folder.path().join("workshop")).ok());
+    names.map(PathBuf::from).collect()
+}
+
+/// Removes the folders whose kernel is dead: those whose lock nobody holds.
+fn sweep(kernels: &Path) {
+    for folder in fs::read_dir(kernels).into_iter().flatten().flatten() {
+        let dead = match File::open(folder.path().join("lock")) {
+            Ok(lock) => !matches!(lock.try_lock(), Err(TryLockError::WouldBlock)),
+            // One that is being created right now has no lock yet; leave it its first minute.
+            Err(_) => is_old(&folder.path()),
+        };
+        if dead {
+            let _ = fs::remove_dir_all(folder.path());
+        }
+    }
+}
+
+fn is_old(folder: &Path) -> bool {
+    let modified = fs::metadata(folder).and_then(|data| data.modified());
+    modified.is_ok_and(|time| time.elapsed().is_ok_and(|age| age.as_secs() > 60))
+}
