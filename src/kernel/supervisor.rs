@@ -61,6 +61,8 @@ pub(super) fn runtime_mode_if_child() {
 enum Chunk {
     Bytes(Stream, Vec<u8>),
     Closed,
+    /// No output: a cell begins, and the wait for output becomes impatient.
+    Begin,
 }
 
 fn supervise() -> anyhow::Result<i32> {
@@ -80,7 +82,7 @@ fn supervise() -> anyhow::Result<i32> {
     let input = cells.stdin.take().context("no standard input")?;
     let (sender, chunks) = channel();
     read(Stream::Stdout, cells.stdout.take().context("no standard output")?, sender.clone());
-    read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender);
+    read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender.clone());
 
     let running = Arc::new(AtomicBool::new(false));
     let outlet = Outlet::default();
@@ -140,6 +142,7 @@ struct Relay {
     link: Link,
     running: Arc<AtomicBool>,
     outlet: Outlet,
+    desk: Sender<Chunk>,
 }
 
 impl Relay {
@@ -163,6 +166,7 @@ impl Relay {
                 if begins {
                     self.link.ask("begin");
                     self.running.store(true, Ordering::Relaxed);
+                    let _ = self.desk.send(Chunk::Begin);
                     self.outlet.quiet.store(folder.join(QUIET).exists(), Ordering::Relaxed);
                     let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
                 }
@@ -200,6 +204,7 @@ impl Desk {
             match self.chunks.recv_timeout(patience) {
                 Ok(Chunk::Bytes(stream, bytes)) => self.sort(stream, &bytes)?,
                 Ok(Chunk::Closed) => open -= 1,
+                Ok(Chunk::Begin) => {}
                 Err(RecvTimeoutError::Timeout) => self.pause(running)?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -263,6 +268,9 @@ impl Outlet {
         for item in items {
             match item {
                 Item::Event(event) if !quiet => writeln!(out, "{}", event.line())?,
+                // What goes wrong so early is the reason that the kernel gives for not starting.
+                Item::Event(Event::Text { stream: Stream::Stderr, text }) => eprint!("{text}"),
+                Item::Event(Event::Died { cause }) => eprintln!("{cause}"),
                 Item::Protocol(line) => writeln!(out, "{line}")?,
                 _ => {}
             }
