@@ -42,7 +42,7 @@ impl Device {
         }
     }
 
-    /// The features of the library that the notebooks' build needs for this device.
+    /// The features of the library that its build needs to compute there.
     pub fn features(self) -> &'static [&'static str] {
         match self {
             Self::Auto | Self::Cpu => &[],

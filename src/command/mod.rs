@@ -1,5 +1,6 @@
 //! The commands of `scorebook`: one file a command, and beside them what they share.
 
+mod activity;
 mod assets;
 mod cache;
 mod device;
@@ -50,7 +51,7 @@ enum Command {
 #[derive(clap::Args)]
 struct Kernel {
     /// The connection file that Jupyter wrote.
-    #[arg(short = 'f', value_name = "FILE")]
+    #[arg(short = 'f', long = "file", value_name = "FILE")]
     connection_file: PathBuf,
 }
 

@@ -4,11 +4,10 @@ use std::fs;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail};
-use indicatif::{ProgressBar, ProgressStyle};
 
+use super::activity::Activity;
 use super::{cache, process};
 
 /// The JupyterLab of an environment of our own.
@@ -169,13 +168,10 @@ fn interpreter_of(script: &Path) -> Option<PathBuf> {
     interpreter.contains("python").then(|| interpreter.into())
 }
 
-/// Runs a command with its last line of output shown beside a spinner; an error ends with the last
+/// Runs a command with its last line of output shown; an error ends with the last
 /// lines of its output.
 fn show(mut command: Command, label: &str) -> Result<()> {
-    let bar = ProgressBar::new_spinner()
-        .with_style(ProgressStyle::with_template("{spinner} {prefix} [{elapsed}] {wide_msg}")?)
-        .with_prefix(label.to_owned());
-    bar.enable_steady_tick(Duration::from_millis(100));
+    let mut activity = Activity::new(label);
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -191,10 +187,10 @@ fn show(mut command: Command, label: &str) -> Result<()> {
         })
     });
     for line in BufReader::new(child.stdout.take().context("no output")?).lines() {
-        bar.set_message(line.unwrap_or_default());
+        activity.say(&line.unwrap_or_default());
     }
     let errors = errors.and_then(|reader| reader.join().ok()).unwrap_or_default();
-    bar.finish_and_clear();
+    drop(activity);
     match child.wait()?.success() {
         true => Ok(()),
         false => {

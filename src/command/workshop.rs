@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use clap::ValueEnum;
 
+use super::activity::Activity;
 use super::assets;
 use super::device::{self, Device};
 use crate::kernel::{self, Library, workshop};
@@ -24,7 +25,12 @@ pub fn serve(connection_file: &Path) -> Result<()> {
 
 /// Prepares the build folder of the notebooks' dependencies, with progress shown.
 pub fn prepare(device: Device) -> Result<PathBuf> {
-    workshop::prepare(&assets::library()?, &features(device)?, |line| eprintln!("{line}"))
+    if let Some(folder) = prepared(device) {
+        return Ok(folder);
+    }
+    let mut activity = Activity::new("Preparing the build of the notebooks");
+    workshop::prepare(&assets::library()?, &features(device)?, |message| activity.say(message))
+        .context("cannot prepare the build of the notebooks")
 }
 
 /// The prepared build folder, if there is one.

@@ -1,6 +1,6 @@
 //! Mixtures of Gaussians.
 
-use super::{Density, check_points, constant};
+use super::{Density, check_points, noised_mixture::NoisedMixture};
 use crate::{Error, Result, random::Generator};
 use candle_core::{Device, Tensor};
 use rand::Rng;
@@ -104,63 +104,52 @@ impl Mixture {
         Self::new(self.weights.clone(), means.collect::<Vec<Vec<f64>>>(), stds)
     }
 
-    /// For each `x` the law [`noised`](Self::noised) by its row's scale and standard deviation (one of each
-    /// serves all rows): joint log-densities `[batch, components]` and what the score needs.
-    fn components(&self, x: &Tensor, scales: &[f64], stds: &[f64]) -> Result<Components> {
-        let (dim, count) = (self.dim(), self.weights.len());
-        check_points(x, dim)?;
-        let rows = scales.len();
-        let mut offsets = Vec::with_capacity(rows * count);
-        let mut precisions = Vec::with_capacity(rows * count);
+    /// The components under the scale and standard deviation of each row; one of each serves any batch.
+    fn under(&self, scales: &[f64], stds: &[f64]) -> NoisedMixture {
+        let dim = self.dim();
+        let (mut precisions, mut offsets) = (Vec::new(), Vec::new());
         for (scale, std) in scales.iter().zip(stds) {
             for (weight, own) in self.weights.iter().zip(&self.stds) {
                 let variance = (scale * own).powi(2) + std * std;
                 precisions.push(1.0 / variance);
-                offsets
-                    .push(weight.ln() - 0.5 * dim as f64 * (std::f64::consts::TAU * variance).ln());
+                let volume = 0.5 * dim as f64 * (std::f64::consts::TAU * variance).ln();
+                offsets.push(weight.ln() - volume);
             }
         }
         let centres = scales.iter().flat_map(|scale| self.means.iter().map(move |m| scale * m));
-        let centres = constant(centres.collect(), (rows, count, dim), x)?;
-        let precisions = constant(precisions, (rows, count), x)?;
-        let residuals = x.unsqueeze(1)?.broadcast_sub(&centres)?;
-        let log_joint = (residuals.sqr()?.sum(2)? * -0.5)?
-            .broadcast_mul(&precisions)?
-            .broadcast_add(&constant(offsets, (rows, count), x)?)?;
-        Ok(Components { log_joint, precisions, residuals })
+        let components = self.weights.len();
+        NoisedMixture { dim, centres: centres.collect(), precisions, offsets, components }
     }
 
-    /// `ln p(x)` under the law noised by each row's scale and standard deviation, `[batch]`.
+    /// `ln p(x)` under the law [`noised`](Self::noised) by each row's scale and standard deviation, `[batch]`.
     pub(crate) fn noised_log_prob(
         &self,
         x: &Tensor,
         scales: &[f64],
         stds: &[f64],
     ) -> Result<Tensor> {
-        let joint = self.components(x, scales, stds)?.log_joint;
-        // Without the largest term taken out, all terms underflow far from the means.
-        let largest = joint.max_keepdim(1)?;
-        let sum = joint.broadcast_sub(&largest)?.exp()?.sum(1)?;
-        Ok((sum.log()? + largest.squeeze(1)?)?)
+        check_points(x, self.dim())?;
+        self.under(scales, stds).log_prob(x)
     }
 
-    /// `∇ ln p(x)` under the law noised by each row's scale and standard deviation, of the shape of `x`.
+    /// `∇ ln p(x)` under the law [`noised`](Self::noised) by each row's scale and standard deviation.
     pub(crate) fn noised_score(&self, x: &Tensor, scales: &[f64], stds: &[f64]) -> Result<Tensor> {
-        let Components { log_joint, precisions, residuals } = self.components(x, scales, stds)?;
-        let unnormalised = log_joint.broadcast_sub(&log_joint.max_keepdim(1)?)?.exp()?;
-        let posterior = unnormalised.broadcast_div(&unnormalised.sum_keepdim(1)?)?;
-        let pulls = posterior.broadcast_mul(&precisions)?.unsqueeze(2)?;
-        Ok(residuals.broadcast_mul(&pulls)?.sum(1)?.neg()?)
+        check_points(x, self.dim())?;
+        self.under(scales, stds).score(x)
     }
-}
 
-struct Components {
-    /// `ln w_k N(x; μ_k, v_k I)`, `[batch, components]`.
-    log_joint: Tensor,
-    /// `1/v_k`, `[batch or 1, components]`.
-    precisions: Tensor,
-    /// `x - μ_k`, `[batch, components, dim]`.
-    residuals: Tensor,
+    /// The component that a uniform number picks, by inversion (note 000).
+    fn component(&self, u: f64) -> usize {
+        let mut reached = 0.0;
+        for (k, weight) in self.weights.iter().enumerate() {
+            reached += weight;
+            if u < reached {
+                return k;
+            }
+        }
+        // Rounding may leave the sum of the weights a little below 1.
+        self.weights.len() - 1
+    }
 }
 
 impl Density for Mixture {
@@ -190,25 +179,10 @@ impl Density for Mixture {
     }
 }
 
-impl Mixture {
-    /// The component that a uniform number picks, by inversion (note 000).
-    fn component(&self, u: f64) -> usize {
-        let mut reached = 0.0;
-        for (k, weight) in self.weights.iter().enumerate() {
-            reached += weight;
-            if u < reached {
-                return k;
-            }
-        }
-        // Rounding may leave the sum of the weights a little below 1.
-        self.weights.len() - 1
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use candle_core::DType;
+    use candle_core::{DType, Var};
 
     fn density() -> Mixture {
         Mixture::new([0.2, 0.5, 0.3], [[-2.0, 0.0], [1.0, 1.5], [0.0, -3.0]], [0.4, 1.0, 0.7])
@@ -233,19 +207,47 @@ mod tests {
         }
     }
 
-    /// Far away every density underflows, even in `f64`; the nearest component's pull remains.
+    /// Far away every density underflows, even in `f64`; the pull of the widest component remains. A variable goes
+    /// through tensors, a constant through loops: both must be safe.
     #[test]
     fn far_away_is_safe() {
+        let point = Tensor::new(&[[1e4, 0.0]], &Device::Cpu).unwrap();
         for dtype in [DType::F32, DType::F64] {
-            let x = Tensor::new(&[[1e4, 0.0]], &Device::Cpu).unwrap().to_dtype(dtype).unwrap();
-            let density = density();
-            let score = density.score(&x).unwrap().to_dtype(DType::F64).unwrap();
-            let score = score.to_vec2::<f64>().unwrap();
-            // The widest component wins.
-            assert!((score[0][0] + (1e4 - 1.0)).abs() < 1e-2, "{score:?}");
-            assert!((score[0][1] - 1.5).abs() < 1e-2, "{score:?}");
-            let log_prob = density.log_prob(&x).unwrap().to_dtype(DType::F64).unwrap();
-            assert!(log_prob.to_vec1::<f64>().unwrap()[0] < -4e7);
+            let constant = point.to_dtype(dtype).unwrap();
+            let variable = Var::from_tensor(&constant).unwrap();
+            for x in [&constant, variable.as_tensor()] {
+                let number = |x: Tensor| x.to_dtype(DType::F64).unwrap();
+                let score = number(density().score(x).unwrap()).to_vec2::<f64>().unwrap();
+                assert!((score[0][0] + (1e4 - 1.0)).abs() < 1e-2, "{score:?}");
+                assert!((score[0][1] - 1.5).abs() < 1e-2, "{score:?}");
+                let log_prob = number(density().log_prob(x).unwrap()).to_vec1::<f64>().unwrap();
+                assert!(log_prob[0] < -4e7, "{log_prob:?}");
+            }
+        }
+    }
+
+    /// Loops and tensors agree, for one noise for all and for each point its own; a gradient flows through the latter.
+    #[test]
+    fn loops_and_tensors_agree() {
+        let x = Generator::new(1).normal((20, 2), &Device::Cpu).unwrap();
+        let x = x.to_dtype(DType::F64).unwrap();
+        let variable = Var::from_tensor(&x).unwrap();
+        let own: Vec<f64> = (1..=20).map(f64::from).map(|i| i / 20.0).collect();
+        for (scales, stds) in [(&[0.7][..], &[0.4][..]), (&own, &own)] {
+            let by_loops = density().noised_score(&x, scales, stds).unwrap();
+            let by_tensors = density().noised_score(&variable, scales, stds).unwrap();
+            let difference = (by_loops - by_tensors).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(difference.to_scalar::<f64>().unwrap() < 1e-12);
+            let by_loops = density().noised_log_prob(&x, scales, stds).unwrap();
+            let by_tensors = density().noised_log_prob(&variable, scales, stds).unwrap();
+            let difference = (by_loops - &by_tensors).unwrap().abs().unwrap().max_all().unwrap();
+            assert!(difference.to_scalar::<f64>().unwrap() < 1e-12);
+            let gradients = by_tensors.sum_all().unwrap().backward().unwrap();
+            let score = density().noised_score(&x, scales, stds).unwrap();
+            let difference = (gradients.get(&variable).unwrap() - score).unwrap();
+            assert!(
+                difference.abs().unwrap().max_all().unwrap().to_scalar::<f64>().unwrap() < 1e-12
+            );
         }
     }
 

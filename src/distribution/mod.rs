@@ -5,6 +5,7 @@
 
 mod gaussian;
 mod mixture;
+mod noised_mixture;
 mod ring;
 pub mod toy;
 

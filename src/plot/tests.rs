@@ -195,16 +195,40 @@ fn the_check_of_xml_finds_faults() {
     }
 }
 
+/// Every number is finite, and no length negative. What stands before a number keeps the letters of
+/// embedded pictures out.
+fn check_numbers(name: &str, svg: &str) {
+    for number in ["NaN", "inf", "-inf"] {
+        for before in ["\"", ",", " "] {
+            assert!(!svg.contains(&format!("{before}{number}")), "{name}: {number}");
+        }
+    }
+    for length in ["width", "height", "r", "rx", "font-size", "stroke-width"] {
+        assert!(!svg.contains(&format!(" {length}=\"-")), "{name}: negative {length}");
+    }
+}
+
 #[test]
 fn svg_is_xml_with_finite_numbers() -> Result<()> {
     for (name, figure) in gallery()? {
         let svg = figure.svg()?;
         assert_eq!(well_formed(&svg), Ok(()), "{name}");
-        for wrong in ["NaN", "inf"] {
-            assert!(!svg.contains(&format!("\"{wrong}")) && !svg.contains(&format!(",{wrong}")));
-        }
+        check_numbers(name, &svg);
         let (width, height) = figure.dimensions();
         assert!(svg.contains(&format!("viewBox=\"0 0 {width} {height}\"")), "{name}");
+    }
+    Ok(())
+}
+
+#[test]
+fn figures_without_room_are_drawn_all_the_same() -> Result<()> {
+    for (name, figure) in gallery()? {
+        for (width, height) in [(80, 60), (1000, 60), (80, 1000)] {
+            let svg = figure.clone().size(width, height).svg()?;
+            assert_eq!(well_formed(&svg), Ok(()), "{name}");
+            check_numbers(name, &svg);
+        }
+        figure.size(80, 60).png()?;
     }
     Ok(())
 }

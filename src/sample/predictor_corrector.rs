@@ -10,7 +10,7 @@ use candle_core::{DType, Device, Shape, Tensor};
 /// The predictor moves from `p_t` to `p_{t+Δt}`, the corrector samples at that level (it optimises nothing, as
 /// note 003 has it). Source: Song et al. 2021, algorithms 1, 4 and 5. The norms in `ε` are means over the batch, as
 /// in the paper's experiments: a step size that depended on the single state would change the law that Langevin
-/// dynamics keeps.
+/// dynamics keeps. Steps of finite size keep a law whose variance is too large by a share of about `r²`.
 ///
 /// ```
 /// use scorebook::{

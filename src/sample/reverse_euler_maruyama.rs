@@ -1,7 +1,7 @@
 //! Euler-Maruyama on the reverse SDE.
 
 use super::{ReverseSde, Sample, descent::Descent};
-use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score, sde};
+use crate::{Error, Result, diffusion::NoisingProcess, random::Generator, score::Score, sde};
 use candle_core::{Device, Shape, Tensor};
 
 /// Euler-Maruyama on the reverse SDE: with `Δt < 0`,
@@ -93,6 +93,9 @@ impl ReverseEulerMaruyama {
         noise: &Tensor,
         generator: &mut Generator,
     ) -> Result<Sample> {
+        if !(self.noise >= 0.0 && self.noise.is_finite()) {
+            return Err(Error::argument("noise", self.noise, "a number of at least 0"));
+        }
         let descent = Descent {
             steps: self.steps,
             t_min: self.t_min,
