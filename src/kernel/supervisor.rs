@@ -86,8 +86,13 @@ fn supervise() -> anyhow::Result<i32> {
 
     let running = Arc::new(AtomicBool::new(false));
     let outlet = Outlet::default();
-    let relay =
-        Relay { input, link: link.clone(), running: Arc::clone(&running), outlet: outlet.clone() };
+    let relay = Relay {
+        input,
+        link: link.clone(),
+        running: Arc::clone(&running),
+        outlet: outlet.clone(),
+        desk: sender,
+    };
     let kernel_gone = relay.start();
     let mut desk = Desk {
         chunks,
@@ -96,6 +101,7 @@ fn supervise() -> anyhow::Result<i32> {
         outlet: outlet.clone(),
         sorter: Sorter::default(),
         flushed: Instant::now(),
+        open: 2,
     };
     let delivered = desk.work(&kernel_gone);
     let _ = std::fs::remove_file(&socket);
@@ -191,19 +197,20 @@ struct Desk {
     outlet: Outlet,
     sorter: Sorter,
     flushed: Instant,
+    /// How many of the two streams are open.
+    open: usize,
 }
 
 impl Desk {
     /// Works until both streams are closed, or `evcxr` has gone.
     fn work(&mut self, kernel_gone: &AtomicBool) -> std::io::Result<()> {
-        let mut open = 2;
-        while open > 0 && !kernel_gone.load(Ordering::Relaxed) {
+        while self.open > 0 && !kernel_gone.load(Ordering::Relaxed) {
             let running = self.running.load(Ordering::Relaxed);
             // Between cells there is nothing to wait for but the end.
             let patience = if running { PAUSE } else { Duration::from_secs(1) };
             match self.chunks.recv_timeout(patience) {
                 Ok(Chunk::Bytes(stream, bytes)) => self.sort(stream, &bytes)?,
-                Ok(Chunk::Closed) => open -= 1,
+                Ok(Chunk::Closed) => self.open -= 1,
                 Ok(Chunk::Begin) => {}
                 Err(RecvTimeoutError::Timeout) => self.pause(running)?,
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -241,7 +248,15 @@ impl Desk {
         let mut marks = if self.link.send("sync") { 2 } else { 0 };
         while marks > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(Chunk::Bytes(stream, bytes)) = self.chunks.recv_timeout(left) else { break };
+            let (stream, bytes) = match self.chunks.recv_timeout(left) {
+                Ok(Chunk::Bytes(stream, bytes)) => (stream, bytes),
+                Ok(Chunk::Begin) => continue,
+                Ok(Chunk::Closed) => {
+                    self.open -= 1;
+                    break;
+                }
+                Err(_) => break,
+            };
             let items = match stream {
                 Stream::Stdout => self.sorter.stdout(&bytes),
                 Stream::Stderr => self.sorter.stderr(&bytes),
