@@ -39,6 +39,8 @@ pub(super) fn start(
     let mut supervisor = Command::new(this_program()?);
     // A group of its own, so that a signal reaches the cells and whatever they start, and no one else.
     supervisor.process_group(0);
+    let (name, folders) = workshop::library_path(&cells)?;
+    supervisor.env(name, folders);
     // evcxr runs a first cell of its own, before anybody could hear what it shows.
     let quiet = spare.file(QUIET);
     std::fs::write(&quiet, "")?;
@@ -51,12 +53,14 @@ pub(super) fn start(
     let mut state = context.state();
     // Everything is compiled already; a look at the network would only take time.
     state.set_offline_mode(true);
+    // The file of versions holds those that the workshop was built with, and cargo must not look for
+    // others; but whatever evcxr checks cuts the file down to what that check needed.
+    let restore_versions = || std::fs::write(workshop::lock_file(&cells), &versions);
     for (name, specification) in workshop::cell_dependencies(&workshop, &library.features)? {
+        restore_versions()?;
         state.add_dep(&name, &specification)?;
     }
-    // evcxr's checks have cut the file down to what they needed; the versions in it are those
-    // that the workshop was built with, and cargo must not look for others.
-    std::fs::write(workshop::lock_file(&cells), versions)?;
+    restore_versions()?;
     context.eval_with_state(PRELUDE, state).map_err(describe)?;
     let mut state = context.state();
     state.set_offline_mode(false);

@@ -61,6 +61,8 @@ pub(super) fn runtime_mode_if_child() {
 enum Chunk {
     Bytes(Stream, Vec<u8>),
     Closed,
+    /// No output: a cell begins, and the wait for output becomes impatient.
+    Begin,
 }
 
 fn supervise() -> anyhow::Result<i32> {
@@ -80,12 +82,17 @@ fn supervise() -> anyhow::Result<i32> {
     let input = cells.stdin.take().context("no standard input")?;
     let (sender, chunks) = channel();
     read(Stream::Stdout, cells.stdout.take().context("no standard output")?, sender.clone());
-    read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender);
+    read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender.clone());
 
     let running = Arc::new(AtomicBool::new(false));
     let outlet = Outlet::default();
-    let relay =
-        Relay { input, link: link.clone(), running: Arc::clone(&running), outlet: outlet.clone() };
+    let relay = Relay {
+        input,
+        link: link.clone(),
+        running: Arc::clone(&running),
+        outlet: outlet.clone(),
+        desk: sender,
+    };
     let kernel_gone = relay.start();
     let mut desk = Desk {
         chunks,
@@ -94,6 +101,7 @@ fn supervise() -> anyhow::Result<i32> {
         outlet: outlet.clone(),
         sorter: Sorter::default(),
         flushed: Instant::now(),
+        open: 2,
     };
     let delivered = desk.work(&kernel_gone);
     let _ = std::fs::remove_file(&socket);
@@ -140,6 +148,7 @@ struct Relay {
     link: Link,
     running: Arc<AtomicBool>,
     outlet: Outlet,
+    desk: Sender<Chunk>,
 }
 
 impl Relay {
@@ -163,6 +172,7 @@ impl Relay {
                 if begins {
                     self.link.ask("begin");
                     self.running.store(true, Ordering::Relaxed);
+                    let _ = self.desk.send(Chunk::Begin);
                     self.outlet.quiet.store(folder.join(QUIET).exists(), Ordering::Relaxed);
                     let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
                 }
@@ -187,19 +197,21 @@ struct Desk {
     outlet: Outlet,
     sorter: Sorter,
     flushed: Instant,
+    /// How many of the two streams are open.
+    open: usize,
 }
 
 impl Desk {
     /// Works until both streams are closed, or `evcxr` has gone.
     fn work(&mut self, kernel_gone: &AtomicBool) -> std::io::Result<()> {
-        let mut open = 2;
-        while open > 0 && !kernel_gone.load(Ordering::Relaxed) {
+        while self.open > 0 && !kernel_gone.load(Ordering::Relaxed) {
             let running = self.running.load(Ordering::Relaxed);
             // Between cells there is nothing to wait for but the end.
             let patience = if running { PAUSE } else { Duration::from_secs(1) };
             match self.chunks.recv_timeout(patience) {
                 Ok(Chunk::Bytes(stream, bytes)) => self.sort(stream, &bytes)?,
-                Ok(Chunk::Closed) => open -= 1,
+                Ok(Chunk::Closed) => self.open -= 1,
+                Ok(Chunk::Begin) => {}
                 Err(RecvTimeoutError::Timeout) => self.pause(running)?,
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -236,7 +248,15 @@ impl Desk {
         let mut marks = if self.link.send("sync") { 2 } else { 0 };
         while marks > 0 {
             let left = deadline.saturating_duration_since(Instant::now());
-            let Ok(Chunk::Bytes(stream, bytes)) = self.chunks.recv_timeout(left) else { break };
+            let (stream, bytes) = match self.chunks.recv_timeout(left) {
+                Ok(Chunk::Bytes(stream, bytes)) => (stream, bytes),
+                Ok(Chunk::Begin) => continue,
+                Ok(Chunk::Closed) => {
+                    self.open -= 1;
+                    break;
+                }
+                Err(_) => break,
+            };
             let items = match stream {
                 Stream::Stdout => self.sorter.stdout(&bytes),
                 Stream::Stderr => self.sorter.stderr(&bytes),
@@ -263,6 +283,9 @@ impl Outlet {
         for item in items {
             match item {
                 Item::Event(event) if !quiet => writeln!(out, "{}", event.line())?,
+                // What goes wrong so early is the reason that the kernel gives for not starting.
+                Item::Event(Event::Text { stream: Stream::Stderr, text }) => eprint!("{text}"),
+                Item::Event(Event::Died { cause }) => eprintln!("{cause}"),
                 Item::Protocol(line) => writeln!(out, "{line}")?,
                 _ => {}
             }

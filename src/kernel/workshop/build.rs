@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use anyhow::{Context, bail};
@@ -134,35 +134,45 @@ fn workshops(root: &Path) -> Vec<PathBuf> {
 fn compile(root: &Path, progress: &mut impl FnMut(&str)) -> anyhow::Result<()> {
     let toolchain = Toolchain::find()?;
     let host = toolchain.host()?;
+    // The sources of all platforms, not only of this one: evcxr and rust-analyzer ask for them all.
+    let mut fetch = toolchain.cargo();
+    follow(fetch.arg("fetch").current_dir(root.join("cells")), |line| {
+        if line.starts_with("Download") {
+            progress(line);
+        }
+    })?;
     let total = count_crates(&toolchain, root, host);
-    let mut build = toolchain
-        .cargo()
-        .args(["build", "--target", host])
-        .current_dir(root.join("cells"))
+    let mut compiled = 0;
+    let mut build = toolchain.cargo();
+    follow(build.args(["build", "--target", host]).current_dir(root.join("cells")), |line| {
+        if let Some(what) = line.strip_prefix("Compiling ") {
+            compiled += 1;
+            let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
+            // The name and the version; a path behind them is the reader's own folder.
+            let name = what.split(" (").next().unwrap_or(what);
+            progress(&format!("compiling crate {compiled}{total}: {name}"));
+        }
+    })
+}
+
+/// Runs a command of cargo and reads along; an error ends with the last lines that it wrote.
+fn follow(command: &mut Command, mut read: impl FnMut(&str)) -> anyhow::Result<()> {
+    let mut running = command
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start cargo")?;
     let mut last = VecDeque::new();
-    let mut compiled = 0;
-    let errors = build.stderr.take().context("cargo has no standard error")?;
+    let errors = running.stderr.take().context("cargo has no standard error")?;
     for line in BufReader::new(errors).lines().map_while(Result::ok) {
-        if let Some(what) = line.trim_start().strip_prefix("Compiling ") {
-            compiled += 1;
-            let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
-            // The name and the version; a path behind them is the reader's own folder.
-            let name = what.split(" (").next().unwrap_or(what);
-            progress(&format!("compiling crate {compiled}{total}: {name}"));
-        } else if line.trim_start().starts_with("Download") {
-            progress(line.trim_start());
-        }
+        read(line.trim_start());
         last.push_back(line);
         if last.len() > 40 {
             last.pop_front();
         }
     }
-    if !build.wait()?.success() {
+    if !running.wait()?.success() {
         let said: Vec<String> = last.into();
         bail!("the notebooks' dependencies could not be built:\n{}", said.join("\n"));
     }

@@ -27,6 +27,7 @@ use anyhow::Context;
 pub use build::prepare;
 pub(super) use manifest::{cell_dependencies, lock_file};
 pub(super) use spare::Spare;
+pub(super) use toolchain::library_path;
 
 /// Where the workshop for this library and these features is, or will be.
 ///

@@ -1,6 +1,7 @@
 //! The Rust tools, found and called as `evcxr` does, so that what one has compiled is fresh to the other.
 
-use std::path::PathBuf;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, bail};
@@ -31,6 +32,12 @@ impl Toolchain {
         host.with_context(|| format!("`rustc -vV` names no host: {}", self.version))
     }
 
+    /// The folder of the standard library's dynamic library.
+    fn library_folder(&self) -> anyhow::Result<PathBuf> {
+        let output = Command::new(&self.rustc).args(["--print", "target-libdir"]).output()?;
+        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    }
+
     /// `cargo`, in the environment that `evcxr` gives it.
     pub(super) fn cargo(&self) -> Command {
         let mut command = match linker() {
@@ -57,6 +64,23 @@ impl Toolchain {
             _ => "-Cprefer-dynamic",
         }
     }
+}
+
+/// The variable by which the system finds dynamic libraries, and its value for cells in `cells`.
+///
+/// evcxr relies on the relative paths in a compiled cell, but it runs the copy one folder above the one
+/// for which they were written.
+///
+/// # Errors
+/// No compiler.
+pub(in crate::kernel) fn library_path(cells: &Path) -> anyhow::Result<(&'static str, OsString)> {
+    let name = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
+    let toolchain = Toolchain::find()?;
+    let dependencies = cells.join("target").join(toolchain.host()?).join("debug/deps");
+    let before = std::env::var_os(name).unwrap_or_default();
+    let folders = [dependencies, toolchain.library_folder()?];
+    let folders = folders.into_iter().chain(std::env::split_paths(&before));
+    Ok((name, std::env::join_paths(folders)?))
 }
 
 /// The fast linker that is installed; the same preference as `evcxr`'s.
