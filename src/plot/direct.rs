@@ -14,8 +14,9 @@ use crate::{Error, Result};
 /// A figure of `width × height` pixels that `draw` draws with [`plotters`], for what the other
 /// functions have not.
 ///
-/// `draw` gets an empty, transparent drawing area. The font families `sans-serif`, `serif` and
-/// `monospace` are there, all of them with the letters of the other figures.
+/// `draw` gets an empty, transparent drawing area. Texts may be set in `sans-serif`, `serif` and
+/// `monospace`; plotters measures them by the letters of the other figures, and whoever shows the
+/// figure chooses the font.
 ///
 /// # Errors
 /// What `draw` returns, and a size outside 1 × 1 to 4096 × 4096.
