@@ -10,7 +10,7 @@ use scorebook::random::Generator;
 use scorebook::sample::{
     PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample as Drawn,
 };
-use scorebook::score::{Model, Network};
+use scorebook::score::Model;
 use scorebook::{device, interrupt, plot};
 
 /// Draw images from a trained model.

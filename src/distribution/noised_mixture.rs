@@ -86,7 +86,7 @@ impl NoisedMixture {
         self.centres[row * size..(row + 1) * size].chunks_exact(self.dim)
     }
 
-    /// On the host the points are gone through one after another, in `f64`: some twenty times as fast as by tensors.
+    /// On the host the points are gone through one after another, in `f64`: three times as fast as by tensors.
     /// `compute(point, row, weights, out)` writes `width` numbers a point.
     fn for_each_point(
         &self,

@@ -26,7 +26,7 @@ pub(super) fn fill<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out
 }
 
 /// Runs the version of [`fill_groups`] for the widest registers that the processor has. A default build
-/// targets 128-bit registers and has no fused multiply-add, and is many times slower.
+/// targets 128-bit registers and has no fused multiply-add: it is some twenty times slower.
 #[cfg(target_arch = "x86_64")]
 fn fill_chunk<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out: &mut [S::Value]) {
     #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]

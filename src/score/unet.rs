@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 pub struct UnetSettings {
     /// The channels of the images: 1 for grey, 3 for RGB.
     pub image_channels: usize,
-    /// The channels of the four resolutions, finest first; from the second on multiples of 32.
+    /// The channels of the four resolutions, finest first: a multiple of 4 from 8 on, then three
+    /// multiples of 32 from 64 on.
     pub channels: [usize; 4],
     /// The length of the time embedding, an even number.
     pub embedding: usize,
@@ -36,6 +37,9 @@ impl Default for UnetSettings {
 /// enters as Gaussian Fourier features (see [`fourier_features`]), the output is scaled by `1/σ_t`. With the default
 /// channels it has 1.1 million parameters. It takes the image sizes that the strides map back onto themselves: 28, and
 /// every other multiple of 8 plus 4 from 20 on.
+///
+/// The tutorial normalises the last block in groups of one channel, which makes it blind to the time; here it has the
+/// groups of the first block.
 ///
 /// Source: Y. Song, "Generative modeling by estimating gradients of the data distribution", the tutorial's
 /// `ScoreNet`; Song et al. 2021 for the family.
@@ -60,6 +64,11 @@ pub struct Unet {
     parameters: Parameters,
 }
 
+/// The groups of the normalisation at the finest resolution and below it. Never one channel a group: over a single
+/// channel the normalisation takes away the shift by which the time enters.
+const FINEST_GROUPS: usize = 4;
+const GROUPS: usize = 32;
+
 /// The strides of the way down.
 const STRIDES: [usize; 4] = [1, 2, 2, 2];
 
@@ -79,9 +88,13 @@ impl Unet {
         if image_channels == 0 {
             return Err(Error::argument("image_channels", 0, "at least 1"));
         }
-        let fit = channels.iter().all(|&c| c > 0 && c.is_multiple_of(32));
+        let [finest, coarser @ ..] = channels;
+        let fit = finest >= 8
+            && finest.is_multiple_of(FINEST_GROUPS)
+            && coarser.iter().all(|&c| c >= 2 * GROUPS && c.is_multiple_of(GROUPS));
         if !fit {
-            return Err(Error::argument("channels", format!("{channels:?}"), "multiples of 32"));
+            let expected = "a multiple of 4 from 8 on, then three multiples of 32 from 64 on";
+            return Err(Error::argument("channels", format!("{channels:?}"), expected));
         }
         if embedding == 0 || embedding % 2 != 0 {
             return Err(Error::argument("embedding", embedding, "an even number, at least 2"));
@@ -165,7 +178,7 @@ impl Network for Unet {
         for (level, stride) in STRIDES.into_iter().enumerate() {
             let name = format!("down{}", level + 1);
             let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
-            let groups = if level == 0 { 4 } else { 32 };
+            let groups = if level == 0 { FINEST_GROUPS } else { GROUPS };
             h = tensor::conv2d(&h, &kernel, stride, 0)?;
             h = self.activate(&name, &h, &time, groups)?;
             skips.push(h.clone());
@@ -176,7 +189,8 @@ impl Network for Unet {
             let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
             let output_padding = if level == 4 { 0 } else { 1 };
             h = tensor::conv_transpose2d(&h, &kernel, 2, 0, output_padding)?;
-            h = self.activate(&name, &h, &time, 32)?;
+            let groups = if level == 2 { FINEST_GROUPS } else { GROUPS };
+            h = self.activate(&name, &h, &time, groups)?;
             if let Some(skip) = skips.pop() {
                 h = Tensor::cat(&[&h, &skip], 1)?;
             }

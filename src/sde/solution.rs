@@ -1,7 +1,7 @@
 //! The march over a grid of times that every solver and sampler shares.
 
 use crate::{Error, Result, interrupt, path::check_times, progress::Progress};
-use candle_core::Tensor;
+use candle_core::{DType, Device, Tensor};
 
 /// What a solver returns.
 #[derive(Clone, Debug)]
@@ -80,8 +80,9 @@ impl March<'_> {
 }
 
 fn check_finite(x: &Tensor, t: f64) -> Result<()> {
-    // One number that is not finite makes the sum so.
-    let sum = x.sum_all()?.to_dtype(candle_core::DType::F32)?.to_scalar::<f32>()?;
+    // One number that is not finite makes the sum so. A sum of half-precision numbers could overflow on its own.
+    let x = if x.dtype() == DType::F64 { x.clone() } else { x.to_dtype(DType::F32)? };
+    let sum = x.sum_all()?.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.to_scalar::<f64>()?;
     if sum.is_finite() {
         return Ok(());
     }

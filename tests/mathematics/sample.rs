@@ -5,7 +5,9 @@ use scorebook::{
     metrics::values,
     path::time_grid,
     random::Generator,
-    sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample},
+    sample::{
+        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample, tweedie,
+    },
     score::{MixtureScore, Score, ScoreFunction},
     sde::{EulerMaruyama, FlowMethod},
 };
@@ -302,4 +304,39 @@ fn the_sampler_is_the_solver() {
     let sampler = ReverseEulerMaruyama { steps: 50, t_min: 0.0, ..quiet() };
     let sample = sampler.sample_from(&process, &score, &noise, &mut Generator::new(63)).unwrap();
     assert_eq!(values(&solution.x).unwrap(), values(&sample.x).unwrap());
+}
+
+/// Tweedie's formula is the mean of the data given the state: what it leaves of the data has no correlation with
+/// any function of the state.
+#[test]
+fn tweedie_is_the_posterior_mean() {
+    let n = 100_000;
+    for process in processes() {
+        let t = 0.3 * process.horizon();
+        let generator = &mut Generator::new(64);
+        let data = three().sample(n, generator, CPU).unwrap();
+        let times = Tensor::full(t as f32, n, CPU).unwrap();
+        let (state, _) = process.perturb(&data, &times, generator).unwrap();
+        let score = MixtureScore::new(three(), process);
+        let worst = |estimate: &Tensor| {
+            let left = values(&(&data - estimate).unwrap()).unwrap();
+            let state = values(&state).unwrap();
+            let functions: [fn(f64) -> f64; 3] = [|_| 1.0, |x| x, |x| (2.0 * x).sin()];
+            functions
+                .iter()
+                .map(|function| {
+                    let products: Vec<f64> =
+                        left.iter().zip(&state).map(|(left, x)| left * function(*x)).collect();
+                    mean(&products).abs() / (variance(&products) / products.len() as f64).sqrt()
+                })
+                .fold(0.0, f64::max)
+        };
+        let estimate = tweedie(&process, &score, &state, t).unwrap();
+        assert!(worst(&estimate) < 5.0, "{process:?}: {}", worst(&estimate));
+        // The state itself, only rescaled, is no such mean; nor is Tweedie's with the sign turned.
+        let rescaled = (&state / process.mean_scale(t)).unwrap();
+        assert!(worst(&rescaled) > 5.0, "{process:?}: {}", worst(&rescaled));
+        let turned = ((rescaled * 2.0).unwrap() - estimate).unwrap();
+        assert!(worst(&turned) > 5.0, "{process:?}: {}", worst(&turned));
+    }
 }
