@@ -60,11 +60,11 @@ fn the_library_and_candle_are_there_without_a_dep() {
     let mut kernel = session();
     succeed(kernel.run(
         "let x = Tensor::arange(0f32, 6f32, &Device::Cpu)?.reshape((2, 3))?;\n\
-         let library = scorebook::Error::argument(\"n\", 0, \"more\").to_string();",
+         let error = scorebook::Error::argument(\"n\", 0, \"more\");",
     ));
     let sum = succeed(kernel.run("x.sum_all()?.to_scalar::<f32>()?"));
     assert_eq!(sum.value().as_deref(), Some("15.0"));
-    let text = succeed(kernel.run("println!(\"{library} {:?}\", DType::F32)"));
+    let text = succeed(kernel.run("println!(\"{error} {:?}\", DType::F32)"));
     assert_eq!(text.printed(false), "`n` is 0; expected more F32\n");
 }
 
@@ -160,9 +160,9 @@ fn an_interrupt_stops_the_loop_and_keeps_the_variables() {
     let mut kernel = session();
     let (cell, took) = kernel.interrupt(
         "let mut steps = 0u64;\n\
-         println!(\"running\");\n\
          while !scorebook::interrupt::requested() {\n\
              steps += 1;\n\
+             if steps == 10 { println!(\"running\"); }\n\
              std::thread::sleep(std::time::Duration::from_millis(1));\n\
          }",
         "running",
@@ -170,7 +170,7 @@ fn an_interrupt_stops_the_loop_and_keeps_the_variables() {
     assert_eq!(cell.error(), "Interrupted", "{:?}", cell.reply.error);
     assert!(took < Duration::from_secs(2), "stopped only after {took:?}");
     // The request is not left to the next cell, and the variable is there.
-    let next = succeed(kernel.run("(steps > 0, scorebook::interrupt::requested())"));
+    let next = succeed(kernel.run("(steps >= 10, scorebook::interrupt::requested())"));
     assert_eq!(next.value().as_deref(), Some("(true, false)"));
 }
 

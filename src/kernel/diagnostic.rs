@@ -26,26 +26,24 @@ pub(super) fn render(error: &CompilationError, code: &str) -> String {
     let name = error.code().map_or_else(|| "error".into(), |code| format!("error[{code}]"));
     let mut shown = format!("{}: {}\n", red(&name), error.message());
     let lines: Vec<&str> = code.lines().collect();
-    for message in error.spanned_messages().iter().chain(error.help_spanned()) {
+    for message in error.spanned_messages() {
+        // Where the compiler has nothing to say about a place, evcxr repeats the message.
+        let repeated = message.label.strip_prefix("error: ") == Some(&error.message());
+        let label = if repeated { "" } else { &message.label };
         match &message.span {
             Some(span) => {
-                let last_column = (span.end_line == span.start_line).then_some(span.end_column);
-                shown.push_str(&excerpt(
-                    &lines,
-                    span.start_line,
-                    span.start_column,
-                    last_column,
-                    &message.label,
-                ));
+                let end = (span.end_line == span.start_line).then_some(span.end_column);
+                shown.push_str(&excerpt(&lines, span.start_line, span.start_column, end, label));
             }
-            None if !message.label.is_empty() => {
-                let _ = writeln!(shown, "  = {}", message.label);
+            None if !label.is_empty() => {
+                let _ = writeln!(shown, "  = {label}");
             }
             None => {}
         }
     }
     for help in error.help() {
-        let _ = writeln!(shown, "{}: {help}", blue("help"));
+        // The replacement that the compiler suggests stands in a paragraph of its own.
+        let _ = writeln!(shown, "{}: {}", blue("help"), help.trim_end().replace("\n\n", ": "));
     }
     if let Some(hint) = error.evcxr_extra_hint() {
         let _ = writeln!(shown, "{}: {hint}", blue("note"));

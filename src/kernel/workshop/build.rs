@@ -142,17 +142,24 @@ fn compile(root: &Path, progress: &mut impl FnMut(&str)) -> anyhow::Result<()> {
         }
     })?;
     let total = count_crates(&toolchain, root, host);
-    let mut compiled = 0;
-    let mut build = toolchain.cargo();
-    follow(build.args(["build", "--target", host]).current_dir(root.join("cells")), |line| {
-        if let Some(what) = line.strip_prefix("Compiling ") {
-            compiled += 1;
-            let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
-            // The name and the version; a path behind them is the reader's own folder.
-            let name = what.split(" (").next().unwrap_or(what);
-            progress(&format!("compiling crate {compiled}{total}: {name}"));
-        }
-    })
+    // evcxr checks a cell, instead of building it, when it cannot tell a variable's type: without what
+    // `check` needs, the first mistake of that kind would cost the reader minutes.
+    for (task, verb, said) in
+        [("build", "Compiling ", "compiling"), ("check", "Checking ", "then checking")]
+    {
+        let mut done = 0;
+        let mut command = toolchain.cargo();
+        follow(command.args([task, "--target", host]).current_dir(root.join("cells")), |line| {
+            if let Some(what) = line.strip_prefix(verb) {
+                done += 1;
+                let total = total.map(|total| format!(" of {total}")).unwrap_or_default();
+                // The name and the version; a path behind them is the reader's own folder.
+                let name = what.split(" (").next().unwrap_or(what);
+                progress(&format!("{said} crate {done}{total}: {name}"));
+            }
+        })?;
+    }
+    Ok(())
 }
 
 /// Runs a command of cargo and reads along; an error ends with the last lines that it wrote.

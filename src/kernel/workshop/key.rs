@@ -8,8 +8,11 @@ use sha2::{Digest, Sha256};
 
 use super::toolchain::Toolchain;
 
-/// Counted up when the layout of a workshop changes.
-const LAYOUT: u32 = 1;
+/// Counted up when a workshop gets something that earlier ones lack.
+const LAYOUT: u32 = 2;
+/// Counted up when the dependencies are compiled in another way, so that the files of earlier workshops
+/// are of no use.
+const PROFILE: u32 = 1;
 
 /// What the library's folder holds beside the library.
 const NOT_LIBRARY: [&str; 6] = ["target", "notebooks", "tests", "benches", "examples", "docs"];
@@ -19,6 +22,7 @@ const NOT_LIBRARY_SOURCES: [&str; 4] = ["main.rs", "kernel", "kernelspec", "comm
 /// A name for the workshop of this library, with these features, by the compiler that is installed.
 pub(super) fn key(library: &Path, features: &[&str]) -> anyhow::Result<String> {
     let mut hash = Sha256::new();
+    hash.update(LAYOUT.to_le_bytes());
     hash.update(toolchain_key(features)?);
     for file in library_files(library)? {
         let content = fs::read(library.join(&file))
@@ -35,7 +39,7 @@ pub(super) fn key(library: &Path, features: &[&str]) -> anyhow::Result<String> {
 pub(super) fn toolchain_key(features: &[&str]) -> anyhow::Result<String> {
     let toolchain = Toolchain::find()?;
     let mut hash = Sha256::new();
-    for part in [&LAYOUT.to_string(), &toolchain.version, toolchain.flags(), &features.join(",")] {
+    for part in [&PROFILE.to_string(), &toolchain.version, toolchain.flags(), &features.join(",")] {
         hash.update(part.as_bytes());
         hash.update([0]);
     }
