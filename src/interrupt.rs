@@ -55,6 +55,22 @@ pub fn clear() {
 ///
 /// # Errors
 /// The operating system refused the signal handler.
+///
+/// ```
+/// // In a process of its own, as every example is: the flag is the whole process's.
+/// use scorebook::interrupt;
+///
+/// interrupt::listen()?;
+/// interrupt::listen()?;
+/// # #[cfg(unix)]
+/// # {
+/// signal_hook::low_level::raise(signal_hook::consts::SIGINT)?;
+/// assert!(interrupt::requested());
+/// interrupt::clear();
+/// assert!(!interrupt::requested());
+/// # }
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub fn listen() -> crate::Result<()> {
     static ONCE: Once = Once::new();
     let mut outcome = Ok(());
@@ -69,17 +85,4 @@ fn install() -> std::io::Result<()> {
     }
     flag::register(SIGINT, Arc::clone(&REQUESTED))?;
     Ok(())
-}
-
-#[cfg(all(test, unix))]
-mod tests {
-    #[test]
-    fn a_signal_is_a_request() {
-        super::listen().unwrap();
-        super::listen().unwrap();
-        signal_hook::low_level::raise(signal_hook::consts::SIGINT).unwrap();
-        assert!(super::requested());
-        super::clear();
-        assert!(!super::requested());
-    }
 }

@@ -59,18 +59,18 @@ pub mod prelude {
         ForwardSde, NoisingProcess, OrnsteinUhlenbeck, Process, SubVariancePreserving,
         VarianceExploding, VariancePreserving,
     };
-    pub use crate::distribution::{Density, Gaussian, Mixture, Ring};
-    pub use crate::path::{BrownianMotion, time_grid};
+    pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
+    pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;
     pub use crate::random::Generator;
     pub use crate::sample::{
-        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample,
+        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample, tweedie,
     };
     pub use crate::score::{
         MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
     };
-    pub use crate::sde::{EulerMaruyama, Ito, Sde};
+    pub use crate::sde::{Dispersion, EulerMaruyama, FlowMethod, Ito, Sde};
     pub use crate::train::{DenoisingLoss, Source, Training, TrainingSettings};
     pub use crate::{device, metrics, notebook};
     pub use candle_core::{D, DType, Device, Tensor};

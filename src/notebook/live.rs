@@ -20,7 +20,7 @@ use crate::Result;
 ///     live.update(|| Ok(Bundle::text(format!("{} losses", losses.len()))))?;
 /// }
 /// live.finish(|| Ok(Bundle::text(format!("all {} losses", losses.len()))))?;
-/// # scorebook::Result::Ok(())
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Live {

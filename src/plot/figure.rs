@@ -6,10 +6,9 @@ use std::path::Path;
 use super::chart::{Chart, card};
 use super::image_grid::ImageGrid;
 use super::mark::Mark;
-use super::raster::Canvas;
 use super::shape::{Rect, Shape};
 use super::side_by_side::Panels;
-use super::{picture, svg};
+use super::{bitmap, picture, vector};
 use crate::{Error, Result};
 
 /// A figure, made by the functions of [`plot`](super) and shown by a notebook when it is the last
@@ -191,7 +190,7 @@ impl Figure {
     /// # Errors
     /// A size outside 80 × 60 to 4096 × 4096.
     pub fn svg(&self) -> Result<String> {
-        svg::document(&self.to_string(), self.dimensions(), &self.drawn()?)
+        vector::document(&self.to_string(), self.dimensions(), &self.drawn()?)
     }
 
     /// The figure as a PNG file, twice as many pixels wide and high as its size.
@@ -204,10 +203,7 @@ impl Figure {
 
     /// The figure as a PNG file of `scale` pixels to each of its own.
     pub(super) fn png_at(&self, scale: f64) -> Result<Vec<u8>> {
-        let shapes = self.drawn()?;
-        let mut canvas = Canvas::new(self.rect(), scale);
-        canvas.draw(&shapes);
-        picture::encode(&canvas.picture())
+        picture::encode(&bitmap::picture(self.rect(), scale, &self.drawn()?)?)
     }
 
     /// Writes the figure to a file, as SVG or PNG by its extension.

@@ -10,6 +10,7 @@
 //! | [`trajectories`], [`mean_band`], [`phase_plane`] | many paths over time or in the plane |
 //! | [`image_grid`] | images |
 //! | [`side_by_side`], [`stacked`] | figures in a row or a column |
+//! | [`svg`] | whatever you draw with [`plotters`] |
 //!
 //! Each returns a [`Figure`], whose methods set titles, labels, limits and logarithmic axes, lay
 //! one figure over another, and give SVG or PNG. Data are whatever is [`Values`] or [`Points`]:
@@ -28,13 +29,15 @@
 //! # Ok::<(), scorebook::Error>(())
 //! ```
 //!
-//! A figure becomes a list of shapes in its own pixels (`shape`), which is then written as SVG or
-//! filled into pixels; both come from one layout.
+//! A figure becomes a list of shapes in its own pixels (`shape`), which the backends of the package
+//! `plotters` then draw as SVG (`vector`) or as pixels (`bitmap`); both come from one layout.
 
 mod axis;
+mod bitmap;
 mod chart;
 mod colour;
 mod data;
+mod direct;
 mod display;
 mod figure;
 mod heat_map;
@@ -42,19 +45,20 @@ mod histogram;
 mod image_grid;
 mod line;
 mod mark;
+mod pen;
 mod picture;
-mod raster;
 mod scatter;
 mod shape;
 mod side_by_side;
-mod svg;
 #[cfg(test)]
 mod tests;
 mod text;
 mod trajectories;
+mod vector;
 mod vector_field;
 
 pub use data::{Points, Values};
+pub use direct::svg;
 pub use figure::Figure;
 pub use heat_map::{grid, heat_map, signed_map};
 pub use histogram::histogram;
@@ -64,3 +68,6 @@ pub use scatter::scatter;
 pub use side_by_side::{side_by_side, stacked};
 pub use trajectories::{mean_band, phase_plane, trajectories};
 pub use vector_field::vector_field;
+
+/// The package that draws the figures, for [`svg`].
+pub use plotters;

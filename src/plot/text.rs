@@ -21,10 +21,10 @@ use ab_glyph::{Font, FontRef, PxScale, ScaleFont, point};
 /// What an SVG asks for: the embedded font's family, and its relative that most machines have.
 pub(super) const FAMILY: &str = "DejaVu Sans, Verdana, sans-serif";
 
-static FONT: LazyLock<FontRef<'static>> = LazyLock::new(|| {
-    FontRef::try_from_slice(include_bytes!("DejaVuSans-subset.ttf"))
-        .expect("the embedded font can be read")
-});
+pub(super) const FONT_FILE: &[u8] = include_bytes!("DejaVuSans-subset.ttf");
+
+static FONT: LazyLock<FontRef<'static>> =
+    LazyLock::new(|| FontRef::try_from_slice(FONT_FILE).expect("the embedded font can be read"));
 
 /// Glyphs are scaled by the font's height, text sizes are given by its em.
 fn scale(size: f64) -> PxScale {
