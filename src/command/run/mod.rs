@@ -3,10 +3,12 @@
 mod client;
 mod execution;
 mod interruption;
+mod literal;
 mod notebook;
 mod outputs;
 mod parameters;
 mod progress;
+mod replacement;
 #[cfg(test)]
 mod tests;
 
@@ -174,7 +176,7 @@ impl Run {
             None if self.inplace => path.to_owned(),
             None => return Ok(None),
         };
-        notebook::check_writable(&target)?;
+        replacement::check(&target)?;
         Ok(Some(target))
     }
 }

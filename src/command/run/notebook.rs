@@ -3,13 +3,14 @@
 //! It is kept as the JSON value it is, so that metadata and keys that we do not know survive.
 
 use std::fs;
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
+
+use super::replacement;
 
 /// A notebook of nbformat 4.
 #[derive(Clone, Debug, PartialEq)]
@@ -153,38 +154,8 @@ impl Notebook {
 
     /// Writes it in one step: there is either the old file or the whole new one, whatever happens.
     pub fn write(&self, path: &Path) -> Result<()> {
-        // A link stays a link; what it points to is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let partial = beside(&path)?;
-        let save = || -> Result<()> {
-            let mut file = fs::File::create(&partial)?;
-            if let Ok(there) = fs::metadata(&path) {
-                file.set_permissions(there.permissions())?;
-            }
-            file.write_all(&self.text()?)?;
-            file.sync_all()?;
-            Ok(fs::rename(&partial, &path)?)
-        };
-        let saved = save();
-        if saved.is_err() {
-            let _ = fs::remove_file(&partial);
-        }
-        saved.with_context(|| format!("cannot write {}", path.display()))
+        replacement::write(path, &self.text()?)
     }
-}
-
-/// Whether a notebook can be written to this path; an error with the reason if not.
-pub fn check_writable(path: &Path) -> Result<()> {
-    let target = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let partial = beside(&target)?;
-    let created = fs::File::create(&partial).and_then(|_| fs::remove_file(&partial));
-    created.with_context(|| format!("cannot write {}", path.display()))
-}
-
-/// The name under which a file is written before it takes its own.
-fn beside(path: &Path) -> Result<PathBuf> {
-    let name = path.file_name().context("a notebook needs a file name")?;
-    Ok(path.with_file_name(format!(".{}-{}", name.display(), std::process::id())))
 }
 
 /// Whether the cell holds code.
@@ -308,22 +279,5 @@ mod tests {
         assert!(cells("1").contains("cell 1: it is not an object"));
         assert!(cells(r#"{"cell_type":"heading"}"#).contains("`heading`"));
         assert!(cells(r#"{"cell_type":"code","source":5}"#).contains("`source`"));
-    }
-
-    #[test]
-    fn a_failed_write_leaves_the_old_file() {
-        let folder = std::env::temp_dir().join(format!("scorebook-write-{}", std::process::id()));
-        fs::create_dir_all(&folder).unwrap();
-        let path = folder.join("a.ipynb");
-        let notebook = parse(json!({ "cells": [], "metadata": {}, "nbformat": 4 })).unwrap();
-        notebook.write(&path).unwrap();
-        assert_eq!(Notebook::read(&path).unwrap(), notebook);
-        // A folder of the same name cannot be replaced by a file.
-        let taken = folder.join("b.ipynb");
-        fs::create_dir(&taken).unwrap();
-        let error = notebook.write(&taken).unwrap_err().to_string();
-        assert!(error.contains("cannot write") && error.contains("b.ipynb"), "{error}");
-        assert_eq!(fs::read_dir(&folder).unwrap().count(), 2, "half a notebook is left");
-        fs::remove_dir_all(folder).unwrap();
     }
 }
