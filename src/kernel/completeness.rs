@@ -7,8 +7,11 @@ pub(super) fn is_complete(code: &str) -> IsCompleteReply {
     let mut open = Vec::new();
     let mut rest = code.chars().peekable();
     while let Some(c) = rest.next() {
-        match c {
-            '(' | '[' | '{' => open.push(c),
+        let closed = match c {
+            '(' | '[' | '{' => {
+                open.push(c);
+                true
+            }
             ')' | ']' | '}' => {
                 let partner = match c {
                     ')' => '(',
@@ -18,37 +21,28 @@ pub(super) fn is_complete(code: &str) -> IsCompleteReply {
                 if open.pop() != Some(partner) {
                     return IsCompleteReply::invalid();
                 }
+                true
             }
-            '/' if rest.peek() == Some(&'/') => while rest.next().is_some_and(|c| c != '\n') {},
-            '/' if rest.peek() == Some(&'*') => {
-                if !comment_closes(&mut rest) {
-                    return IsCompleteReply::incomplete(String::new());
-                }
+            '/' if rest.peek() == Some(&'/') => {
+                while rest.next().is_some_and(|c| c != '\n') {}
+                true
             }
-            '"' => {
-                if !string_closes(&mut rest) {
-                    return IsCompleteReply::incomplete(String::new());
-                }
+            '/' if rest.peek() == Some(&'*') => comment_closes(&mut rest),
+            '"' => string_closes(&mut rest),
+            'r' => raw_string_closes(&mut rest),
+            '\'' => {
+                skip_character(&mut rest);
+                true
             }
-            'r' => {
-                let mut ahead = rest.clone();
-                let mut hashes = 0;
-                while ahead.next_if_eq(&'#').is_some() {
-                    hashes += 1;
-                }
-                if ahead.next_if_eq(&'"').is_some() {
-                    rest = ahead;
-                    if !raw_string_closes(&mut rest, hashes) {
-                        return IsCompleteReply::incomplete(String::new());
-                    }
-                }
-            }
-            '\'' => skip_character(&mut rest),
-            c if c.is_alphanumeric() || c == '_' => {
+            c => {
                 // The rest of a name, so that its last letter is not taken for the `r` of a raw string.
-                while rest.next_if(|c| c.is_alphanumeric() || *c == '_').is_some() {}
+                let in_name = |c: char| c.is_alphanumeric() || c == '_';
+                while in_name(c) && rest.next_if(|&c| in_name(c)).is_some() {}
+                true
             }
-            _ => {}
+        };
+        if !closed {
+            return IsCompleteReply::incomplete(String::new());
         }
     }
     if open.is_empty() {
@@ -73,7 +67,17 @@ fn string_closes(rest: &mut Rest) -> bool {
     false
 }
 
-fn raw_string_closes(rest: &mut Rest, hashes: usize) -> bool {
+/// Behind an `r`: true where no raw string begins.
+fn raw_string_closes(rest: &mut Rest) -> bool {
+    let mut ahead = rest.clone();
+    let mut hashes = 0;
+    while ahead.next_if_eq(&'#').is_some() {
+        hashes += 1;
+    }
+    if ahead.next_if_eq(&'"').is_none() {
+        return true;
+    }
+    *rest = ahead;
     while let Some(c) = rest.next() {
         if c == '"' {
             let mut ahead = rest.clone();
