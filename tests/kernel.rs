@@ -175,6 +175,32 @@ fn an_interrupt_stops_the_loop_and_keeps_the_variables() {
 }
 
 #[test]
+fn an_interrupt_of_training_keeps_the_model_that_the_cell_made() {
+    let mut kernel = session();
+    let (cell, took) = kernel.interrupt(
+        "let mut generator = Generator::new(1);\n\
+         let law = Mixture::ring(6, 1.2, 0.2)?;\n\
+         let process = VariancePreserving::default();\n\
+         let network = Mlp::new(MlpSettings::default(), process.into(), &mut generator, &Device::Cpu)?;\n\
+         let mut training = Training::new(&network, TrainingSettings::default())?;\n\
+         let report = training.run(&law, 10_000_000, |step| {\n\
+             if step.step == 5 { println!(\"training\"); }\n\
+         })?;",
+        "training",
+    );
+    assert_eq!(cell.error(), "Interrupted", "{:?}", cell.reply.error);
+    assert!(took < Duration::from_secs(2), "stopped only after {took:?}");
+    let cell = succeed(kernel.run(
+        "let x = Tensor::zeros((3, 2), DType::F32, &Device::Cpu)?;\n\
+         let t = Tensor::full(0.5f32, 3, &Device::Cpu)?;\n\
+         let score = training.average().score(&x, &t)?;\n\
+         assert!(report.interrupted && report.losses.len() >= 5);\n\
+         println!(\"{:?}\", score.dims());",
+    ));
+    assert_eq!(cell.printed(false), "[3, 2]\n");
+}
+
+#[test]
 fn a_cell_that_does_not_stop_is_ended_and_the_next_one_works() {
     let mut kernel = session();
     succeed(kernel.run("let lost = 1; fn kept() -> u32 { 7 }"));
