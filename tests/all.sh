@@ -8,7 +8,9 @@ set -u
 cd "$(dirname "$0")/.."
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/scorebook"
 export CARGO_TARGET_DIR="${SCOREBOOK_TARGET:-${CARGO_TARGET_DIR:-$cache/target}}"
-export CARGO_TERM_COLOR=never RUST_BACKTRACE=1 CARGO_INCREMENTAL=0
+export CARGO_TERM_COLOR=never RUST_BACKTRACE=1
+# A crate below evcxr is compiled anew wherever this variable differs.
+unset CI
 # Every run has its own Jupyter folders: nothing of the machine's is used or changed.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
