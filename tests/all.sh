@@ -8,7 +8,9 @@ set -u
 cd "$(dirname "$0")/.."
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/scorebook"
 export CARGO_TARGET_DIR="${SCOREBOOK_TARGET:-${CARGO_TARGET_DIR:-$cache/target}}"
-export CARGO_TERM_COLOR=never RUST_BACKTRACE=1 CARGO_INCREMENTAL=0
+export CARGO_TERM_COLOR=never RUST_BACKTRACE=1
+# A crate below evcxr is compiled anew wherever this variable differs.
+unset CI
 # Every run has its own Jupyter folders: nothing of the machine's is used or changed.
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
@@ -39,8 +41,8 @@ part() {
     return "$code"
 }
 
-python() { "$scratch_python" "$@"; }
 scratch_python="$cache/test-python/bin/python"
+python() { "$scratch_python" "$@"; }
 
 # The Python packages of the tests, in a virtual environment of their own.
 environment() {
@@ -60,23 +62,24 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"; else sudo -n DEBIAN_FRONTEND=noninteractive "$@"; fi
 }
 
-# The kernel, installed for the tests' Python, with its notebooks' dependencies built.
-kernel() {
-    "$CARGO_TARGET_DIR/release/scorebook" install --prefix "$cache/test-python" &&
-        "$CARGO_TARGET_DIR/release/scorebook" prepare
+# The kernel, installed for the tests' Python, and the tour by it, which first builds the notebooks' dependencies.
+tour() {
+    "$scorebook" install --prefix "$cache/test-python" &&
+        "$scorebook" run notebooks/00-tour.ipynb --output "$scratch/run"
 }
 
-export SCOREBOOK_PYTHON="$scratch_python"
+scorebook="$CARGO_TARGET_DIR/release/scorebook"
+export SCOREBOOK_TEST_PYTHON="$scratch_python"
 part environment environment
 part format cargo fmt --check
 part build cargo build --release --locked
 part clippy cargo clippy --release --locked --all-targets -- -D warnings
-part workshop kernel
-part tests cargo test --release --locked --lib --bins --tests
-part doctests cargo test --release --locked --doc
+part tour tour
+# The ignored ones need the notebooks' build and a Python, both of which are there now.
+part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored
+part doctests cargo test --release --locked --no-fail-fast --doc
 part notebooks python tests/python/notebooks.py
-part run "$CARGO_TARGET_DIR/release/scorebook" run notebooks/00-tour.ipynb --output "$scratch/run"
-part browser python tests/python/browser.py "$CARGO_TARGET_DIR/release/scorebook"
+part browser python tests/python/browser.py "$scorebook"
 
 echo
 printf '%s\n' "${times[@]}"

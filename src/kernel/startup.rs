@@ -12,7 +12,11 @@ use super::supervisor::{QUIET, this_program};
 use super::workshop::{self, Spare};
 
 /// The code that every kernel has run before its first cell.
-pub(super) const PRELUDE: &str = "use scorebook::prelude::*;\nscorebook::notebook::attach();";
+///
+/// Its `?` teaches `evcxr` that cells may use it. Without it the first cell of a reader whose last expression holds
+/// a `?` would be shown by `Debug`, as `evcxr` takes the first error in that expression for a missing display.
+pub(super) const PRELUDE: &str =
+    "use scorebook::prelude::*;\nscorebook::notebook::attach();\nOk::<(), std::fmt::Error>(())?;";
 
 /// What the start asks of the evaluation thread.
 pub(super) struct Helpers<'a> {

@@ -14,8 +14,8 @@ const LAYOUT: u32 = 2;
 /// are of no use.
 const PROFILE: u32 = 1;
 
-/// What the library's folder holds beside the library.
-const NOT_LIBRARY: [&str; 6] = ["target", "notebooks", "tests", "benches", "examples", "docs"];
+/// What of the library's folder the cells need. The rest (texts, tests, notebooks) may change without a new build.
+const LIBRARY: [&str; 4] = ["Cargo.toml", "Cargo.lock", "src", "datasets"];
 /// The command and the kernel, which no cell sees.
 const NOT_LIBRARY_SOURCES: [&str; 4] = ["main.rs", "kernel", "kernelspec", "command"];
 
@@ -71,7 +71,7 @@ fn collect(library: &Path, folder: &Path, files: &mut Vec<PathBuf>) -> anyhow::R
         let name = entry.file_name();
         let spoken = name.to_string_lossy();
         let left_out = spoken.starts_with('.')
-            || (folder == Path::new("") && NOT_LIBRARY.contains(&&*spoken))
+            || (folder == Path::new("") && !LIBRARY.contains(&&*spoken))
             || (folder == Path::new("src") && NOT_LIBRARY_SOURCES.contains(&&*spoken));
         if left_out {
             continue;
