@@ -13,6 +13,7 @@
 //! - [`workshop`] keeps the compiled dependencies; [`interruption`] stops a cell.
 
 mod analysis;
+mod cause;
 mod completeness;
 mod connection;
 mod control;

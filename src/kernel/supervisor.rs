@@ -8,7 +8,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::path::PathBuf;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context;
 use scorebook::notebook::channel::KERNEL_VARIABLE;
 
+use super::cause::describe;
 use super::event::{Event, Stream};
 use super::link::Link;
 use super::sorter::{Item, Sorter};
@@ -108,7 +109,7 @@ fn supervise() -> anyhow::Result<i32> {
     if delivered.is_err() || kernel_gone.load(Ordering::Relaxed) {
         let _ = cells.kill();
     }
-    let cause = cause_of_death(&mut cells)?;
+    let cause = describe(cells.wait()?);
     outlet.deliver(&[Item::Event(Event::Died { cause })])?;
     Ok(1)
 }
@@ -291,27 +292,5 @@ impl Outlet {
             }
         }
         out.flush()
-    }
-}
-
-fn cause_of_death(cells: &mut Child) -> anyhow::Result<String> {
-    Ok(describe(cells.wait()?))
-}
-
-fn describe(status: ExitStatus) -> String {
-    use std::os::unix::process::ExitStatusExt;
-    match (status.code(), status.signal()) {
-        (Some(code), _) => format!("the cell ended its process with exit code {code}"),
-        (None, Some(signal)) => match signal {
-            libc::SIGABRT => {
-                "the process was aborted (a panic that may not unwind, or a stack overflow)".into()
-            }
-            libc::SIGSEGV => "the process touched memory that is not its own (SIGSEGV)".into(),
-            libc::SIGILL => "the process came upon an illegal instruction (SIGILL)".into(),
-            libc::SIGBUS => "the process touched memory that is not there (SIGBUS)".into(),
-            libc::SIGKILL => "the process was killed (SIGKILL), perhaps for want of memory".into(),
-            signal => format!("the process was ended by signal {signal}"),
-        },
-        (None, None) => format!("the process ended: {status}"),
     }
 }

@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anyhow::{Context, bail};
 
@@ -209,7 +209,8 @@ fn publish(root: &Path, features: &[&str]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Removes the workshops that were not used for the longest time, unless a kernel lives in one.
+/// Removes the workshops that were not used for the longest time, unless a kernel lives in one, and those
+/// that somebody began and gave up.
 fn tidy(root: &Path) {
     let in_use = spare::workshops_in_use();
     for other in workshops(root).into_iter().skip(KEPT) {
@@ -218,4 +219,19 @@ fn tidy(root: &Path) {
             let _ = fs::remove_dir_all(other);
         }
     }
+    for folder in root.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten() {
+        let other = folder.path();
+        if !is_ready(&other) && is_given_up(&other) {
+            let _ = fs::remove_dir_all(other);
+        }
+    }
+}
+
+/// Whether nobody builds the unfinished workshop at `root`, nor has begun to within the last day.
+fn is_given_up(root: &Path) -> bool {
+    const DAY: Duration = Duration::from_secs(24 * 3600);
+    let Ok(lock) = File::open(root.join("lock")) else { return false };
+    let begun = lock.metadata().and_then(|data| data.modified());
+    let old = begun.is_ok_and(|begun| begun.elapsed().is_ok_and(|age| age > DAY));
+    old && lock.try_lock().is_ok()
 }
