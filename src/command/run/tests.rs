@@ -3,6 +3,10 @@
 
 use super::*;
 use serde_json::{Value, json};
+use std::sync::{Mutex, PoisonError};
+
+/// One run at a time: an interrupt is a signal to the whole process.
+static TURN: Mutex<()> = Mutex::new(());
 
 /// Runs these cells in Jupyter's own kernel, for Python. `SCOREBOOK_TEST_PYTHON` names a Python with
 /// ipykernel.
@@ -11,6 +15,7 @@ fn run_python(
     limit: Option<Duration>,
     interrupt_after: Option<Duration>,
 ) -> (Ending, Notebook) {
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let python = std::env::var("SCOREBOOK_TEST_PYTHON").expect("SCOREBOOK_TEST_PYTHON");
     let cells: Vec<Value> = cells
         .iter()
