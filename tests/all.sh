@@ -25,7 +25,7 @@ part() {
     shift
     case " ${SCOREBOOK_SKIP:-} " in *" $name "*) echo "== $name: left out" && return 0 ;; esac
     echo "== $name"
-    "$@" 2>&1 | tee "$log" | grep -vE '^ +(Compiling|Checking|Downloaded|Downloading|Fresh) |^test .* \.\.\. ok$'
+    "$@" 2>&1 | tee "$log" | grep --line-buffered -vE '^ +(Compiling|Checking|Downloaded|Downloading|Fresh) |^test .* \.\.\. ok$'
     code=${PIPESTATUS[0]}
     tally=$(sed -nE 's/^test result: [a-zA-Z]+\. ([0-9]+) passed; ([0-9]+) failed;.*/\1 \2/p; s/^tally: ([0-9]+) passed, ([0-9]+) failed$/\1 \2/p' "$log" |
         awk '{p += $1; f += $2} END {print p + 0, f + 0}')
