@@ -49,8 +49,8 @@ def start_lab(scorebook, folder, log):
 
 
 def run_all(page, url, screenshot):
-    base, _, query = url.partition("?")
-    page.goto(base.rstrip("/") + "/tree/00-tour.ipynb" + ("?" + query if query else ""), timeout=120_000)
+    # The command opens the tour.
+    page.goto(url, timeout=120_000)
     page.locator(".jp-Notebook").wait_for(timeout=120_000)
     # The kernel is there when the prompt of the status bar says idle.
     page.locator(".jp-Toolbar-kernelName", has_text="Rust (scorebook)").first.wait_for(timeout=120_000)
