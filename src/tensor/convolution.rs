@@ -75,6 +75,17 @@ fn own_kernel(x: &Tensor, kernel: &Tensor) -> bool {
         && x.elem_count() > 0
 }
 
+/// The filters, channels and side of a kernel `[filters, channels, side, side]`.
+fn kernel_dims(kernel: &[usize]) -> Result<(usize, usize, usize)> {
+    let &[filters, channels, side, wide] = kernel else {
+        return Err(Error::shape("kernel", kernel, "[filters, channels, side, side]"));
+    };
+    if side != wide || side == 0 {
+        return Err(Error::shape("kernel", kernel, "a square kernel"));
+    }
+    Ok((filters, channels, side))
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Convolution {
     stride: usize,
@@ -83,12 +94,7 @@ struct Convolution {
 
 impl Convolution {
     fn geometry(&self, x: &[usize], kernel: &[usize]) -> Result<Geometry> {
-        let &[filters, channels, side, wide] = kernel else {
-            return Err(Error::shape("kernel", kernel, "[filters, channels, side, side]"));
-        };
-        if side != wide || side == 0 {
-            return Err(Error::shape("kernel", kernel, "a square kernel"));
-        }
+        let (filters, channels, side) = kernel_dims(kernel)?;
         if self.stride == 0 {
             return Err(Error::argument("stride", 0, "at least 1"));
         }
@@ -129,12 +135,7 @@ struct TransposedConvolution {
 
 impl TransposedConvolution {
     fn geometry(&self, x: &[usize], kernel: &[usize]) -> Result<Geometry> {
-        let &[filters, channels, side, wide] = kernel else {
-            return Err(Error::shape("kernel", kernel, "[filters, channels, side, side]"));
-        };
-        if side != wide || side == 0 {
-            return Err(Error::shape("kernel", kernel, "a square kernel"));
-        }
+        let (filters, channels, side) = kernel_dims(kernel)?;
         if self.output_padding >= self.stride {
             let expected = format!("less than the stride, {}", self.stride);
             return Err(Error::argument("output_padding", self.output_padding, expected));

@@ -36,6 +36,11 @@ impl Parameters {
         self.variables.values().map(|variable| variable.elem_count()).sum()
     }
 
+    /// Where the variables live; the CPU where there are none.
+    pub fn device(&self) -> Device {
+        self.variables.values().next().map_or(Device::Cpu, |variable| variable.device().clone())
+    }
+
     /// The same variables, of which [`Parameters::get`] gives values that no derivative is taken of: what sampling
     /// uses, so that it builds no graph.
     pub fn frozen(&self) -> Self {

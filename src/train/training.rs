@@ -173,9 +173,8 @@ impl<N: Network + Clone> Training<N> {
     /// If the file is missing, cut short, not a checkpoint, or one of another architecture or process.
     pub fn resume(network: &N, path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
-        let device = network.parameters().iter().next().map(|(_, v)| v.device().clone());
         let (state, tensors): (Checkpoint, _) =
-            model::read(path, STATE, &device.unwrap_or(Device::Cpu))?;
+            model::read(path, STATE, &network.parameters().device())?;
         let remedy =
             "Resume with the network that was saved, or start a new training in another folder";
         if state.architecture != network.architecture() {
@@ -278,10 +277,7 @@ impl<N: Network + Clone> Training<N> {
     fn advance(&mut self, source: &dyn Source) -> Result<(f64, f64)> {
         let generator = Generator::new(self.settings.seed);
         let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
-        let device = match self.network.parameters().iter().next() {
-            Some((_, variable)) => variable.device().clone(),
-            None => Device::Cpu,
-        };
+        let device = self.network.parameters().device();
         let x0 = source.batch(self.step, self.settings.batch, &order, &device)?;
         let loss = DenoisingLoss { t_min: self.settings.t_min };
         let loss = loss.draw(&self.network, &x0, &mut noise)?;
