@@ -10,7 +10,7 @@
 //! - [`supervisor`], [`sorter`] and [`link`] stand between `evcxr` and the process of the cells, so that
 //!   outputs come at once and in order, and failures are known ([`event`]).
 //! - [`output`] turns events into messages for the front end; [`failure`] says what went wrong.
-//! - [`workshop`] keeps the compiled dependencies; [`interruption`] stops a cell.
+//! - [`workshop`] keeps the compiled dependencies, [`tools`] what cargo says about them; [`interruption`] stops a cell.
 
 mod analysis;
 mod cause;
@@ -32,6 +32,7 @@ mod sorter;
 mod startup;
 mod stdin;
 mod supervisor;
+mod tools;
 pub mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -45,8 +46,9 @@ use interruption::Interruption;
 use publisher::Publisher;
 use workshop::Spare;
 
-/// If this process was started to run cells, does so and never returns. The program's first act.
+/// If this process was started to run cells, or in the place of a tool, does so and never returns. The program's first act.
 pub fn runtime_mode_if_child() {
+    tools::stand_in_if_called();
     supervisor::runtime_mode_if_child();
 }
 
@@ -73,6 +75,10 @@ pub fn main(
     unsafe {
         std::env::set_var("EVCXR_TMPDIR", spare.cells());
         std::env::set_var(supervisor::FOLDER_VARIABLE, spare.file(""));
+        // Without a compiler there is nothing to stand in for; the first cell says so.
+        if let Ok(toolchain) = workshop::Toolchain::find() {
+            tools::install(&spare.file(""), &toolchain)?;
+        }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)

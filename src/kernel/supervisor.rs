@@ -21,6 +21,7 @@ use super::cause::describe;
 use super::event::{Event, Stream};
 use super::link::Link;
 use super::sorter::{Item, Sorter};
+use super::tools;
 
 /// Tells the process of the cells from its supervisor.
 const CELLS_VARIABLE: &str = "SCOREBOOK_CELLS";
@@ -69,7 +70,9 @@ enum Chunk {
 fn supervise() -> anyhow::Result<i32> {
     let socket = socket_path();
     let link = Link::listen(&socket).with_context(|| format!("cannot listen at {socket:?}"))?;
-    let mut cells = Command::new(this_program()?)
+    let mut cells = Command::new(this_program()?);
+    tools::restore(&mut cells);
+    let mut cells = cells
         .env(CELLS_VARIABLE, "1")
         .env(KERNEL_VARIABLE, "1")
         .env(LINK_VARIABLE, &socket)

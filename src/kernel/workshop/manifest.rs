@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 /// The crates that a cell can use beside the library, as the library's own manifest names them.
-const FOR_CELLS: [&str; 5] = ["candle-core", "candle-nn", "rand", "rand_distr", "serde_json"];
+pub(in crate::kernel) const FOR_CELLS: [&str; 5] =
+    ["candle-core", "candle-nn", "rand", "rand_distr", "serde_json"];
 
 /// How everything but the cells is compiled: fast code without the checks of a debug build, and
 /// quick to compile where it only runs while compiling.

@@ -10,6 +10,7 @@
 //!     cells/                              the crate of the cells, with everything compiled below it
 //!     .cargo/config.toml                  how the dependencies are compiled
 //!     ready                               written last: without it the folder is unfinished
+//!     answers/                            what kernels have learned about these dependencies
 //! <cache>/scorebook/kernels/<name>/       one kernel's copy of `cells` and `.cargo`
 //! ```
 
@@ -25,9 +26,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use build::prepare;
-pub(super) use manifest::{cell_dependencies, lock_file};
-pub(super) use spare::Spare;
-pub(super) use toolchain::library_path;
+pub(super) use manifest::{FOR_CELLS, cell_dependencies, lock_file};
+pub(super) use spare::{Spare, of_kernel};
+pub(super) use toolchain::{Toolchain, library_path};
 
 /// Where the workshop for this library and these features is, or will be.
 ///

@@ -59,13 +59,16 @@ impl Drop for Spare {
     }
 }
 
+/// The workshop that the kernel with this folder was filled from.
+pub(in crate::kernel) fn of_kernel(folder: &Path) -> Option<PathBuf> {
+    fs::read_to_string(folder.join("workshop")).ok().map(PathBuf::from)
+}
+
 /// The workshops that living kernels use.
 pub(super) fn workshops_in_use() -> Vec<PathBuf> {
     let folders = super::cache().and_then(|cache| Ok(fs::read_dir(cache.join("kernels"))?));
     let folders = folders.into_iter().flatten().flatten();
-    let names =
-        folders.filter_map(|folder| fs::read_to_string(folder.path().join("workshop")).ok());
-    names.map(PathBuf::from).collect()
+    folders.filter_map(|folder| of_kernel(&folder.path())).collect()
 }
 
 /// Removes the folders whose kernel is dead: those whose lock nobody holds.

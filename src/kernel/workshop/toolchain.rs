@@ -3,22 +3,36 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::OnceLock;
 
 use anyhow::{Context, bail};
 
+use super::super::tools;
+
 /// The compiler and its build tool.
 #[derive(Clone, Debug)]
-pub(super) struct Toolchain {
-    pub(super) rustc: PathBuf,
-    pub(super) cargo: PathBuf,
+pub(in crate::kernel) struct Toolchain {
+    pub(in crate::kernel) rustc: PathBuf,
+    pub(in crate::kernel) cargo: PathBuf,
     /// What `rustc -vV` says: the version, the commit, the host.
     pub(super) version: String,
 }
 
 impl Toolchain {
+    /// The toolchain of the folder in which this process was when it first asked.
+    ///
     /// # Errors
     /// No compiler, or one that does not run.
-    pub(super) fn find() -> anyhow::Result<Self> {
+    pub(in crate::kernel) fn find() -> anyhow::Result<&'static Self> {
+        static FOUND: OnceLock<Toolchain> = OnceLock::new();
+        if let Some(found) = FOUND.get() {
+            return Ok(found);
+        }
+        let found = Self::look()?;
+        Ok(FOUND.get_or_init(|| found))
+    }
+
+    fn look() -> anyhow::Result<Self> {
         let rustc = tool("rustc")?;
         let output = Command::new(&rustc).arg("-vV").output();
         let output = output.with_context(|| format!("cannot run {}", rustc.display()))?;
@@ -48,6 +62,7 @@ impl Toolchain {
             }
             _ => Command::new(&self.cargo),
         };
+        tools::restore(&mut command);
         command
             .env("CARGO_TARGET_DIR", "target")
             .env("CARGO_BUILD_BUILD_DIR", "target")
