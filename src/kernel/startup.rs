@@ -36,7 +36,7 @@ pub(super) fn start(
     helpers: Helpers,
 ) -> anyhow::Result<(CommandContext, Barrier)> {
     let workshop = workshop::prepare(&library.folder, &library.features, helpers.progress)?;
-    spare.fill(&workshop)?;
+    let filling = spare.fill(&workshop)?;
 
     let cells = spare.cells();
     let versions = std::fs::read(workshop::lock_file(&cells))?;
@@ -53,6 +53,8 @@ pub(super) fn start(
     std::fs::remove_file(&quiet)?;
     let barrier = (helpers.publish)(outputs);
     context.set_error_format("{}")?;
+
+    filling.finish()?;
 
     let mut state = context.state();
     // Everything is compiled already; a look at the network would only take time.
