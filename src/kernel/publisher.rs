@@ -4,7 +4,6 @@ use bytes::Bytes;
 use jupyter_protocol::{IoPubWelcome, JupyterMessage, JupyterMessageContent, Status};
 use jupyter_zmq_client::{KernelIoPubXPubConnection, SubscriptionEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
 
 use super::connection::pause_after_error;
 use super::request::reply;
@@ -16,10 +15,10 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// The publisher, and the task that ends after [`close`](Self::close).
-    pub(super) fn start(socket: KernelIoPubXPubConnection) -> (Self, JoinHandle<()>) {
+    /// The publisher, and its messages for [`publish`].
+    pub(super) fn new() -> (Self, Messages) {
         let (queue, messages) = unbounded_channel();
-        (Self { queue }, tokio::spawn(publish(socket, messages)))
+        (Self { queue }, messages)
     }
 
     /// Sends `content` as a consequence of `parent`.
@@ -51,10 +50,11 @@ impl Publisher {
     }
 }
 
-async fn publish(
-    mut socket: KernelIoPubXPubConnection,
-    mut messages: UnboundedReceiver<Option<JupyterMessage>>,
-) {
+/// What is to be published; nothing after `None`.
+pub(super) type Messages = UnboundedReceiver<Option<JupyterMessage>>;
+
+/// Sends the messages, until the publisher is [closed](Publisher::close).
+pub(super) async fn publish(mut socket: KernelIoPubXPubConnection, mut messages: Messages) {
     loop {
         tokio::select! {
             message = messages.recv() => match message.flatten() {
