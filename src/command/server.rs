@@ -88,7 +88,8 @@ impl Server {
         // What the server's own kernels will find in their environment, by its and by the kernelspec's doing.
         standby.env("JUPYTER_RUNTIME_DIR", &self.runtime).env(device::VARIABLE, device.name());
         standby.stdout(log.try_clone()?).stderr(log);
-        standby::launch(&mut standby).context("cannot start a kernel ahead")
+        standby.status().context("cannot start a kernel ahead")?;
+        Ok(())
     }
 
     /// Waits until it answers, and gives the address of `page`; nothing if we are asked to end.

@@ -134,13 +134,15 @@ async fn serve(
     let (connection, door) = match role {
         Role::Asked(file) => (connection::read(file)?, None),
         Role::Standby(keeper) => {
-            let waiting = standby::Waiting::new(Arc::clone(spare), key)?;
             let current = move |workshop: &Path| {
                 let now = library().and_then(|now| workshop::location(&now.folder, &now.features));
                 now.is_ok_and(|now| now == workshop)
             };
-            let asked = tokio::task::spawn_blocking(move || waiting.wait(keeper, current));
-            let Some((file, hinge)) = asked.await?? else { return Ok(()) };
+            let (spare, key) = (Arc::clone(spare), key.to_owned());
+            let asked = move || standby::wait(&spare, &key, keeper, current);
+            let Some((file, hinge)) = tokio::task::spawn_blocking(asked).await?? else {
+                return Ok(());
+            };
             (connection::read(&file)?, Some(hinge))
         }
     };

@@ -47,7 +47,7 @@ const DELAY: Duration = Duration::from_secs(5);
 /// How often a standby looks whether it is wanted.
 const POLL: Duration = Duration::from_millis(20);
 /// How long a standby may take to answer before its place is taken by a kernel of the usual kind.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a standby is told.
 #[derive(Debug, Serialize, Deserialize)]
@@ -65,26 +65,19 @@ const ENDED: &[u8; 6] = b"ended\n";
 
 /// The command that starts a standby for as long as the process `keeper` lives.
 ///
+/// A shell comes between, so that it is nobody's child: who ends a kernel with all that it has started does not mean
+/// the next one.
+///
 /// # Errors
 /// The operating system does not tell where this program lies.
 pub fn command(keeper: u32) -> std::io::Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
+    let mut command = Command::new("/bin/sh");
+    command.args(["-c", "\"$0\" \"$@\" &"]).arg(std::env::current_exe()?);
     command.args(["standby", "--keeper", &keeper.to_string()]);
     command.env(KEEPER_VARIABLE, keeper.to_string());
     // A group of its own: Ctrl-C in the keeper's terminal is not for it.
     command.stdin(Stdio::null()).process_group(0);
     Ok(command)
-}
-
-/// Starts a standby; one that finds another waiting ends at once.
-///
-/// # Errors
-/// This program cannot be started again.
-pub fn launch(command: &mut Command) -> std::io::Result<()> {
-    let mut standby = command.spawn()?;
-    // Somebody must hear of its end, or it would remain as a zombie.
-    std::thread::spawn(move || standby.wait());
-    Ok(())
 }
 
 /// For whom kernels are to be started ahead, by the environment of this one.
@@ -98,8 +91,7 @@ pub(super) fn launch_next(keeper: u32) {
         std::thread::sleep(DELAY);
         let launched = command(keeper).and_then(|mut command| {
             tools::restore(&mut command);
-            command.env_remove("EVCXR_TMPDIR").env_remove(FOLDER_VARIABLE);
-            launch(&mut command)
+            command.env_remove("EVCXR_TMPDIR").env_remove(FOLDER_VARIABLE).status()
         });
         if let Err(error) = launched {
             eprintln!("cannot start a kernel ahead: {error}");
@@ -196,59 +188,51 @@ impl Door {
     }
 }
 
-/// A kernel that waits for somebody who wants it.
-pub(super) struct Waiting {
-    listener: UnixListener,
-    spare: Arc<Spare>,
-}
-
-impl Waiting {
-    /// From now on a kernel that starts can hand its connection file to this one.
-    ///
-    /// # Errors
-    /// The folder cannot be written, or its name is too long for a socket.
-    pub(super) fn new(spare: Arc<Spare>, key: &str) -> anyhow::Result<Self> {
-        let socket = spare.file(SOCKET);
-        let listener = UnixListener::bind(&socket)
-            .with_context(|| format!("cannot listen at {}", socket.display()))?;
-        listener.set_nonblocking(true)?;
-        std::fs::write(spare.file(KEY), key)?;
-        Ok(Self { listener, spare })
-    }
-
-    /// Waits for a connection file. There is none if the process `keeper` has gone, or if the workshop of this kernel
-    /// is not `current` any more.
-    ///
-    /// From then on the current folder is the one where the kernel was asked for.
-    ///
-    /// # Errors
-    /// The operating system's.
-    pub(super) fn wait(
-        self,
-        keeper: u32,
-        current: impl FnOnce(&Path) -> bool,
-    ) -> anyhow::Result<Option<(PathBuf, Hinge)>> {
-        let mut stream = loop {
-            match self.listener.accept() {
-                Ok((stream, _)) => break stream,
-                Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
-                Err(_) if !is_alive(keeper) => return Ok(None),
-                Err(_) => std::thread::sleep(POLL),
-            }
-        };
-        stream.set_nonblocking(false)?;
-        let mut lines = BufReader::new(stream.try_clone()?);
-        let mut line = String::new();
-        lines.read_line(&mut line)?;
-        let Handover { connection_file, folder, keeper } = serde_json::from_str(&line)?;
-        if !of_kernel(&self.spare.file("")).is_some_and(|workshop| current(&workshop)) {
-            return Ok(None);
+/// Waits until a kernel that starts hands its connection file to this one. There is none if the process `keeper` has
+/// gone, or if the workshop of this kernel is not `current` any more.
+///
+/// From then on the current folder is the one where the kernel was asked for.
+///
+/// # Errors
+/// The folder cannot be written, its name is too long for a socket, or the other side speaks another language.
+pub(super) fn wait(
+    spare: &Spare,
+    key: &str,
+    keeper: u32,
+    current: impl FnOnce(&Path) -> bool,
+) -> anyhow::Result<Option<(PathBuf, Hinge)>> {
+    let workshop = loop {
+        match of_kernel(&spare.file("")) {
+            Some(workshop) => break workshop,
+            None if !is_alive(keeper) => return Ok(None),
+            None => std::thread::sleep(POLL),
         }
-        std::env::set_current_dir(&folder)?;
-        std::fs::write(self.spare.file(MOVE), serde_json::to_string(&folder)?)?;
-        stream.write_all(TAKEN)?;
-        Ok(Some((connection_file, Hinge { lines, stream, keeper })))
+    };
+    let socket = spare.file(SOCKET);
+    let listener = UnixListener::bind(&socket)
+        .with_context(|| format!("cannot listen at {}", socket.display()))?;
+    listener.set_nonblocking(true)?;
+    std::fs::write(spare.file(KEY), key)?;
+    let mut stream = loop {
+        match listener.accept() {
+            Ok((stream, _)) => break stream,
+            Err(error) if error.kind() != ErrorKind::WouldBlock => return Err(error.into()),
+            Err(_) if !is_alive(keeper) => return Ok(None),
+            Err(_) => std::thread::sleep(POLL),
+        }
+    };
+    stream.set_nonblocking(false)?;
+    let mut lines = BufReader::new(stream.try_clone()?);
+    let mut line = String::new();
+    lines.read_line(&mut line)?;
+    let Handover { connection_file, folder, keeper } = serde_json::from_str(&line)?;
+    if !current(&workshop) {
+        return Ok(None);
     }
+    std::env::set_current_dir(&folder)?;
+    std::fs::write(spare.file(MOVE), serde_json::to_string(&folder)?)?;
+    stream.write_all(TAKEN)?;
+    Ok(Some((connection_file, Hinge { lines, stream, keeper })))
 }
 
 /// The kernel's end of its door.

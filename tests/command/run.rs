@@ -197,8 +197,11 @@ fn a_kernel_behind_a_door_ends_when_the_door_is_killed() {
         }
         // One that came too early for the standby has a process of cells of its own.
         std::thread::sleep(Duration::from_secs(2));
-        let children = format!("/proc/{0}/task/{0}/children", door.id());
-        if std::fs::read_to_string(children).unwrap().is_empty() {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", door.id())).unwrap();
+        let children = tasks
+            .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap())
+            .collect::<String>();
+        if children.is_empty() {
             break door;
         }
         door.kill().unwrap();
