@@ -99,6 +99,7 @@ impl Chains {
         start: &Tensor,
         generator: &mut Generator,
     ) -> Result<Trace> {
+        proposal.check(target.dim())?;
         self.run("Metropolis-Hastings", true, target, proposal, start, generator)
     }
 
@@ -118,6 +119,7 @@ impl Chains {
         start: &Tensor,
         generator: &mut Generator,
     ) -> Result<Trace> {
+        langevin.check_dynamics(target.dim())?;
         self.run("Langevin dynamics", false, target, langevin, start, generator)
     }
 
@@ -209,8 +211,7 @@ impl Chains {
         if !matches!(start.dtype(), DType::F32 | DType::F64) {
             return Err(Error::argument("start", start.dtype().as_str(), "a tensor of f32 or f64"));
         }
-        target.check(corrected, proposal.uses_score())?;
-        proposal.check(dim)
+        target.check(corrected, proposal.uses_score())
     }
 
     /// `[draws, chains, dim]` of what the blocks have kept.

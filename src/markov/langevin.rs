@@ -38,6 +38,15 @@ impl Langevin {
         self.scales.as_ref().map_or(1.0, |scales| scales[i])
     }
 
+    /// That the settings are in their ranges; without correction the noise may be 0.
+    pub(super) fn check_dynamics(&self, dim: usize) -> Result<()> {
+        check_positive("step", self.step)?;
+        if !(self.noise >= 0.0 && self.noise.is_finite()) {
+            return Err(Error::argument("noise", self.noise, "a number of at least 0"));
+        }
+        self.scales.as_ref().map_or(Ok(()), |scales| check_scales("scales", scales, dim))
+    }
+
     /// `‖(y - x)/m - ε m ∇ln p(x)‖²`: the square of the noise that leads from `x` to `y`.
     fn residual(&self, from: Point<'_>, to: Point<'_>) -> f64 {
         let mut sum = 0.0;
@@ -56,11 +65,9 @@ impl Proposal for Langevin {
     }
 
     fn check(&self, dim: usize) -> Result<()> {
-        check_positive("step", self.step)?;
-        if !(self.noise >= 0.0 && self.noise.is_finite()) {
-            return Err(Error::argument("noise", self.noise, "a number of at least 0"));
-        }
-        self.scales.as_ref().map_or(Ok(()), |scales| check_scales("scales", scales, dim))
+        self.check_dynamics(dim)?;
+        // Without noise there is no density that could be compared.
+        check_positive("noise", self.noise)
     }
 
     #[inline]

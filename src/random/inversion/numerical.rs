@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 /// use scorebook::{distribution::normal_cdf, random::{Inversion, NumericalInverse}};
 ///
 /// let law = NumericalInverse::new(normal_cdf)?;
-/// assert!((law.quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-14);
+/// assert!((law.quantile(0.975) - 1.959_963_984_540_054).abs() < 1e-10);
 ///
 /// // A density is no distribution function.
 /// assert!(NumericalInverse::new(|x| (-x * x / 2.0).exp() / 2.51).is_err());
