@@ -28,12 +28,14 @@ fn main() -> scorebook::Result<()> {
     let unit = Tensor::from_vec(unit, (DIM, DIM), &Device::Cpu)?;
     let precision: Vec<f64> = metrics::values(&law.score(&unit)?.neg()?)?;
     let gradient = move |x: &[f64], score: &mut [f64]| {
-        let mut square = 0.0;
-        for ((row, x_i), score) in precision.chunks_exact(DIM).zip(x).zip(score) {
-            *score = -row.iter().zip(x).map(|(a, x)| a * x).sum::<f64>();
-            square += x_i * *score;
+        let mut sum = [0.0; DIM];
+        for (row, x) in precision.as_chunks::<DIM>().0.iter().zip(x) {
+            for (sum, a) in sum.iter_mut().zip(row) {
+                *sum -= a * x;
+            }
         }
-        0.5 * square
+        score.copy_from_slice(&sum);
+        0.5 * x.iter().zip(sum).map(|(x, s)| x * s).sum::<f64>()
     };
     let value = {
         let gradient = gradient.clone();

@@ -42,6 +42,7 @@ use std::time::{Duration, Instant};
 /// let start = Tensor::zeros((2, 1), DType::F32, &Device::Cpu)?;
 /// let trace = chains.metropolis_hastings(&target, &RandomWalk::new(1.0)?, &start, &mut Generator::new(7))?;
 /// assert!(trace.interrupted && trace.draws.dims()[0] < 1_000_000);
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct Chains {
@@ -148,22 +149,35 @@ impl Chains {
             .collect();
         first_error(blocks.par_iter_mut().map(Block::begin).collect())?;
 
-        let steps = self.warm_up + self.draws * self.thin;
+        let too_many =
+            || Error::argument("draws", self.draws, "a number whose states fit into memory");
+        let width = states.len();
+        let numbers = self.draws.checked_mul(width).filter(|n| *n < isize::MAX as usize / 8);
+        let mut draws = vec![0.0; numbers.ok_or_else(too_many)?];
+        let steps = self.draws.checked_mul(self.thin).and_then(|n| n.checked_add(self.warm_up));
+        let steps = steps.ok_or_else(too_many)?;
         let progress = self.progress.then(|| Progress::new(label, steps as u64));
-        let (mut done, mut stride, mut interrupted) = (0, 1, false);
+        let (mut done, mut stride, mut kept, mut interrupted) = (0, 1, 0, false);
         while done < steps {
             if interrupt::requested() {
                 interrupted = true;
                 break;
             }
-            // All blocks stop at the same step, often enough to be interrupted and seldom enough to cost nothing. How often
-            // depends on the machine; the result does not.
+            // All blocks stop at the same step, often enough to be interrupted and for what they keep to stay in the cache,
+            // seldom enough to cost nothing. How often depends on the machine; the result does not.
             let end = steps.min(done + stride);
             let begun = Instant::now();
             first_error(blocks.par_iter_mut().map(|block| block.advance(done..end)).collect())?;
             done = end;
+            let rows = blocks[0].kept.len() / blocks[0].x.len();
+            draws[kept * width..][..rows * width]
+                .par_chunks_exact_mut(width)
+                .enumerate()
+                .for_each(|(k, row)| Block::copy_row(&blocks, k, row));
+            blocks.iter_mut().for_each(|block| block.kept.clear());
+            kept += rows;
             if begun.elapsed() < Duration::from_millis(20) {
-                stride *= 2;
+                stride = (2 * stride).min(1024);
             } else if begun.elapsed() > Duration::from_millis(80) {
                 stride = (stride / 2).max(1);
             }
@@ -174,7 +188,22 @@ impl Chains {
         if let Some(progress) = &progress {
             progress.finish();
         }
-        self.gather(blocks, done, dim, start, interrupted)
+        draws.truncate(kept * width);
+        let after = done.saturating_sub(self.warm_up).max(1) as f64;
+        let (mut states, mut acceptance, mut factors) = (vec![], vec![], vec![]);
+        for block in blocks {
+            states.extend(block.x);
+            acceptance.extend(block.accepted.iter().map(|n| *n as f64 / after));
+            factors.extend(block.tuning.iter().map(|tuning| tuning.factor));
+        }
+        let tensor = |values: Vec<f64>, shape: &[usize]| -> Result<Tensor> {
+            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
+                .to_dtype(start.dtype())?
+                .to_device(start.device())?)
+        };
+        let draws = tensor(draws, &[kept, chains, dim])?;
+        let state = tensor(states, start.dims())?;
+        Ok(Trace { draws, state, acceptance, factors, interrupted })
     }
 
     fn check<P: Proposal>(
@@ -213,41 +242,6 @@ impl Chains {
         }
         target.check(corrected, proposal.uses_score())
     }
-
-    /// `[draws, chains, dim]` of what the blocks have kept.
-    fn gather<P: Proposal>(
-        &self,
-        blocks: Vec<Block<P>>,
-        done: usize,
-        dim: usize,
-        start: &Tensor,
-        interrupted: bool,
-    ) -> Result<Trace> {
-        let after = done.saturating_sub(self.warm_up);
-        let (draws, chains) = (after / self.thin, start.dims()[0]);
-        let mut all = vec![0.0; draws * chains * dim];
-        let (mut states, mut acceptance, mut factors) = (vec![], vec![], vec![]);
-        let mut first = 0;
-        for block in blocks {
-            let width = block.x.len();
-            for (row, kept) in
-                all.chunks_exact_mut(chains * dim).zip(block.kept.chunks_exact(width))
-            {
-                row[first..first + width].copy_from_slice(kept);
-            }
-            first += width;
-            states.extend(block.x);
-            acceptance.extend(block.accepted.iter().map(|n| *n as f64 / after.max(1) as f64));
-            factors.extend(block.tuning.iter().map(|tuning| tuning.factor));
-        }
-        let tensor = |values: Vec<f64>, shape: &[usize]| -> Result<Tensor> {
-            Ok(Tensor::from_vec(values, shape, &Device::Cpu)?
-                .to_dtype(start.dtype())?
-                .to_device(start.device())?)
-        };
-        let (draws, state) = (tensor(all, &[draws, chains, dim])?, tensor(states, start.dims())?);
-        Ok(Trace { draws, state, acceptance, factors, interrupted })
-    }
 }
 
 /// The error of the lowest index, so that which one it is does not depend on the threads.
@@ -277,7 +271,7 @@ struct Block<'a, P> {
     score_at_y: Vec<f64>,
     log_density_at_y: Vec<f64>,
     accepted: Vec<u64>,
-    /// `[draws, chains of the block, dim]`.
+    /// States kept since they were last taken away, `[draws, chains of the block, dim]`.
     kept: Vec<f64>,
 }
 
@@ -315,7 +309,7 @@ impl<'a, P: Proposal> Block<'a, P> {
             score_at_y: vec![0.0; states.len()],
             log_density_at_y: vec![0.0; chains],
             accepted: vec![0; chains],
-            kept: Vec::with_capacity(settings.draws * states.len()),
+            kept: Vec::new(),
         }
     }
 
@@ -350,6 +344,16 @@ impl<'a, P: Proposal> Block<'a, P> {
             }
         }
         Ok(())
+    }
+
+    /// The states number `k` of what all blocks have kept, one after another.
+    fn copy_row(blocks: &[Self], k: usize, mut row: &mut [f64]) {
+        for block in blocks {
+            let size = block.x.len();
+            let part;
+            (part, row) = row.split_at_mut(size);
+            part.copy_from_slice(&block.kept[k * size..(k + 1) * size]);
+        }
     }
 
     /// One step of every chain.

@@ -9,9 +9,9 @@
 use super::numbers;
 use crate::{Error, Result};
 use candle_core::Tensor;
+use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
-use std::f64::consts::TAU;
-use std::fmt;
+use std::{f64::consts::PI, fmt};
 
 /// What there is to say of one coordinate.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -132,7 +132,7 @@ pub fn mcse_mean(draws: &Tensor) -> Result<Vec<f64>> {
 /// # Errors
 /// If there is no number, one is not finite, or all are the same.
 pub fn autocorrelation(x: &[f64]) -> Result<Vec<f64>> {
-    let covariance = autocovariance(x);
+    let covariance = Transform::new(x.len()).autocovariance(x);
     match covariance.first() {
         Some(variance) if *variance > 0.0 && variance.is_finite() => {
             Ok(covariance.iter().map(|value| value / variance).collect())
@@ -243,7 +243,9 @@ fn ess(chains: &[Vec<f64>]) -> f64 {
     if high - low < 1e-15 {
         return total;
     }
-    let covariances: Vec<Vec<f64>> = chains.iter().map(|chain| autocovariance(chain)).collect();
+    let transform = Transform::new(n);
+    let covariances: Vec<Vec<f64>> =
+        chains.par_iter().map(|chain| transform.autocovariance(chain)).collect();
     let covariance = |lag: usize| covariances.iter().map(|of_chain| of_chain[lag]).sum::<f64>() / m;
     let within = covariance(0) * n as f64 / (n as f64 - 1.0);
     let mut all = covariance(0);
@@ -266,54 +268,64 @@ fn ess(chains: &[Vec<f64>]) -> f64 {
     total / time.max(1.0 / total.log10())
 }
 
-/// `1/n Σ_t (x_t - x̄)(x_{t+k} - x̄)` at the lags `k` in `0..n`, by Fourier transform: it takes `n ln n` steps where the sums
-/// would take `n²`.
-fn autocovariance(x: &[f64]) -> Vec<f64> {
-    let centre = mean(x);
-    // As many zeros as numbers, so that the end does not meet the beginning.
-    let size = (2 * x.len()).next_power_of_two();
-    let mut signal = vec![(0.0, 0.0); size];
-    for (value, x) in signal.iter_mut().zip(x) {
-        value.0 = x - centre;
-    }
-    fourier(&mut signal);
-    for value in &mut signal {
-        *value = (value.0 * value.0 + value.1 * value.1, 0.0);
-    }
-    // The power is real and even, so that forward and backward transform are the same.
-    fourier(&mut signal);
-    let scale = 1.0 / (size as f64 * x.len() as f64);
-    signal[..x.len()].iter().map(|value| value.0 * scale).collect()
+/// The fast Fourier transform of Cooley and Tukey.
+struct Transform {
+    /// `e^(-2πi k/size)` for `k` below half of the size, a power of 2.
+    turns: Vec<(f64, f64)>,
 }
 
-/// `X_k = Σ_t x_t e^(-2πi kt/n)` in place, for `n` a power of 2 (Cooley and Tukey).
-fn fourier(x: &mut [(f64, f64)]) {
-    let n = x.len();
-    let bits = n.trailing_zeros();
-    for i in 0..n {
-        let j = i.reverse_bits().unbounded_shr(usize::BITS - bits);
-        if i < j {
-            x.swap(i, j);
-        }
-    }
-    let turns: Vec<(f64, f64)> = (0..n / 2)
-        .map(|k| {
-            let (sine, cosine) = (TAU * k as f64 / n as f64).sin_cos();
+impl Transform {
+    /// For autocovariances of `n` numbers: twice as many places, so that the end does not meet the beginning.
+    fn new(n: usize) -> Self {
+        let half = n.next_power_of_two();
+        let turns = (0..half).map(|k| {
+            let (sine, cosine) = (PI * k as f64 / half as f64).sin_cos();
             (cosine, -sine)
-        })
-        .collect();
-    let mut half = 1;
-    while half < n {
-        for block in x.chunks_exact_mut(2 * half) {
-            let (left, right) = block.split_at_mut(half);
-            for (k, (a, b)) in left.iter_mut().zip(right).enumerate() {
-                let (c, s) = turns[k * (n / (2 * half))];
-                let turned = (b.0 * c - b.1 * s, b.0 * s + b.1 * c);
-                *b = (a.0 - turned.0, a.1 - turned.1);
-                *a = (a.0 + turned.0, a.1 + turned.1);
+        });
+        Self { turns: turns.collect() }
+    }
+
+    /// `1/n Σ_t (x_t - x̄)(x_{t+k} - x̄)` at the lags `k` in `0..n`, in `n ln n` steps where the sums would take `n²`.
+    fn autocovariance(&self, x: &[f64]) -> Vec<f64> {
+        let centre = mean(x);
+        let size = 2 * self.turns.len();
+        let mut signal = vec![(0.0, 0.0); size];
+        for (value, x) in signal.iter_mut().zip(x) {
+            value.0 = x - centre;
+        }
+        self.apply(&mut signal);
+        for value in &mut signal {
+            *value = (value.0 * value.0 + value.1 * value.1, 0.0);
+        }
+        // The power is real and even, so that forward and backward transform are the same.
+        self.apply(&mut signal);
+        let scale = 1.0 / (size as f64 * x.len() as f64);
+        signal[..x.len()].iter().map(|value| value.0 * scale).collect()
+    }
+
+    /// `X_k = Σ_t x_t e^(-2πi kt/size)`, in place.
+    fn apply(&self, x: &mut [(f64, f64)]) {
+        let size = x.len();
+        for i in 0..size {
+            let j = i.reverse_bits() >> (usize::BITS - size.trailing_zeros());
+            if i < j {
+                x.swap(i, j);
             }
         }
-        half *= 2;
+        let mut half = 1;
+        while half < size {
+            let stride = self.turns.len() / half;
+            for block in x.chunks_exact_mut(2 * half) {
+                let (left, right) = block.split_at_mut(half);
+                let turns = self.turns.iter().step_by(stride);
+                for ((a, b), (c, s)) in left.iter_mut().zip(right).zip(turns) {
+                    let turned = (b.0 * c - b.1 * s, b.0 * s + b.1 * c);
+                    *b = (a.0 - turned.0, a.1 - turned.1);
+                    *a = (a.0 + turned.0, a.1 + turned.1);
+                }
+            }
+            half *= 2;
+        }
     }
 }
 

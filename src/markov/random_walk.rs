@@ -11,8 +11,8 @@ use crate::{Error, Result, distribution::cholesky};
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
     step: f64,
-    /// Cholesky's lower triangle, row after row, and the dimension.
-    factor: Option<(Vec<f64>, usize)>,
+    /// The columns of Cholesky's lower triangle, from the diagonal down.
+    factor: Option<Vec<Vec<f64>>>,
 }
 
 impl RandomWalk {
@@ -32,16 +32,18 @@ impl RandomWalk {
     pub fn with_covariance<R: AsRef<[f64]>>(step: f64, covariance: &[R]) -> Result<Self> {
         check_positive("step", step)?;
         let dim = covariance.len();
-        Ok(Self { step, factor: Some((cholesky(covariance, dim)?, dim)) })
+        let lower = cholesky(covariance, dim)?;
+        let column = |j: usize| (j..dim).map(|i| lower[i * dim + j]).collect();
+        Ok(Self { step, factor: Some((0..dim).map(column).collect()) })
     }
 }
 
 impl Proposal for RandomWalk {
     fn check(&self, dim: usize) -> Result<()> {
         match &self.factor {
-            Some((_, own)) if *own != dim => {
+            Some(columns) if columns.len() != dim => {
                 let expected = format!("[{dim}, {dim}], as the target has {dim} coordinates");
-                Err(Error::shape("covariance", &[*own, *own], expected))
+                Err(Error::shape("covariance", &[columns.len(); 2], expected))
             }
             _ => Ok(()),
         }
@@ -52,11 +54,14 @@ impl Proposal for RandomWalk {
         for y in to.iter_mut() {
             *y = self.step * noise.normal();
         }
-        if let Some((lower, dim)) = &self.factor {
-            // From the last row upward, so that each row finds the coordinates before it untouched.
-            for i in (0..*dim).rev() {
-                to[i] = lower[i * dim..].iter().zip(&to[..=i]).map(|(l, z)| l * z).sum();
+        // From the last column back, each finds its own coordinate of `s z` untouched; by columns, since sums of many
+        // terms into many places go faster than one after another.
+        for (j, column) in self.factor.as_deref().unwrap_or_default().iter().enumerate().rev() {
+            let (above, below) = to[j..].split_at_mut(1);
+            for (y, l) in below.iter_mut().zip(&column[1..]) {
+                *y += l * above[0];
             }
+            above[0] *= column[0];
         }
         for (y, x) in to.iter_mut().zip(from.x) {
             *y += x;
