@@ -6,6 +6,7 @@
 //! |---|---|
 //! | drawing random numbers | [`random`] |
 //! | laws with a density and a score | [`distribution`] |
+//! | Markov chains whose stationary law is the target | [`markov`] |
 //! | white noise and Brownian motion | [`path`] |
 //! | Itô diffusions, and how to simulate them | [`sde`] |
 //! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
@@ -36,6 +37,7 @@ pub mod diffusion;
 pub mod distribution;
 pub mod error;
 pub mod interrupt;
+pub mod markov;
 pub mod metrics;
 pub mod notebook;
 pub mod path;
@@ -59,11 +61,17 @@ pub mod prelude {
         ForwardSde, NoisingProcess, OrnsteinUhlenbeck, Process, SubVariancePreserving,
         VarianceExploding, VariancePreserving,
     };
-    pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
+    pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
+    pub use crate::markov::{
+        AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
+        TransitionMatrix, diagnostics,
+    };
     pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;
-    pub use crate::random::Generator;
+    pub use crate::random::{
+        Alias, ClosedForm, Discrete, Generator, Inversion, Mixed, NumericalInverse, Tabulated,
+    };
     pub use crate::sample::{
         PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample, tweedie,
     };

@@ -139,7 +139,7 @@ fn check_mean(mean: Vec<f64>) -> Result<Vec<f64>> {
 }
 
 /// The lower triangle `L` with `Σ = L Lᵀ`, row after row.
-fn cholesky<R: AsRef<[f64]>>(covariance: &[R], dim: usize) -> Result<Vec<f64>> {
+pub(crate) fn cholesky<R: AsRef<[f64]>>(covariance: &[R], dim: usize) -> Result<Vec<f64>> {
     if covariance.len() != dim || covariance.iter().any(|row| row.as_ref().len() != dim) {
         let columns = covariance.first().map_or(0, |row| row.as_ref().len());
         let expected = format!("[{dim}, {dim}], as the mean has {dim} coordinates");

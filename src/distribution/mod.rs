@@ -3,12 +3,17 @@
 //! Real data come as samples only (note 000, "Challenges"); on these laws every claim of the notes
 //! can be checked against the truth.
 
+mod banana;
+mod funnel;
 mod gaussian;
 mod mixture;
 mod noised_mixture;
 mod ring;
 pub mod toy;
 
+pub use banana::Banana;
+pub use funnel::Funnel;
+pub(crate) use gaussian::cholesky;
 pub use gaussian::{Gaussian, normal_cdf};
 pub use mixture::Mixture;
 pub use ring::Ring;

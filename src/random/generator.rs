@@ -23,6 +23,7 @@ enum Use {
     NormalF64,
     Child,
     Split,
+    UniformF64,
 }
 
 /// A seeded source of random numbers that can be split.
@@ -234,6 +235,21 @@ impl Generator {
         sequence::fill(&Uniforms(self), first, out);
     }
 
+    /// Fills `out` with independent uniform numbers of the open interval `(0, 1)`, in double precision: odd multiples of
+    /// 2⁻⁵³. Neither end is ever reached, so a quantile function may be taken of them.
+    ///
+    /// ```
+    /// use scorebook::random::Generator;
+    ///
+    /// let mut u = [0.0; 1000];
+    /// Generator::new(7).fill_uniform_f64(&mut u);
+    /// assert!(u.iter().all(|u| 0.0 < *u && *u < 1.0));
+    /// ```
+    pub fn fill_uniform_f64(&mut self, out: &mut [f64]) {
+        let first = self.advance(out.len());
+        sequence::fill(&UniformsF64(self), first, out);
+    }
+
     /// Takes the numbers of the next `count` values; gives the first.
     fn advance(&mut self, count: usize) -> u64 {
         let first = self.position;
@@ -303,9 +319,30 @@ impl Sequence<GROUP> for Uniforms<'_> {
     }
 }
 
+struct UniformsF64<'a>(&'a Generator);
+
+impl Sequence<{ GROUP / 2 }> for UniformsF64<'_> {
+    type Value = f64;
+
+    #[inline(always)]
+    fn group(&self, index: u64) -> [f64; GROUP / 2] {
+        let [a, b, c, d] = self.0.words(Use::UniformF64, index);
+        let uniform = |high: [u32; LANES], low: [u32; LANES]| {
+            std::array::from_fn(|i| {
+                // 52 bits, from the middle of their cell.
+                let cell = u64::from(high[i]) << 20 | u64::from(low[i] >> 12);
+                (cell as f64 + 0.5) * (1.0 / 4_503_599_627_370_496.0)
+            })
+        };
+        concatenate([uniform(a, b), uniform(c, d)])
+    }
+}
+
 #[inline(always)]
-fn concatenate(lanes: [[f32; LANES]; 4]) -> [f32; GROUP] {
-    let mut group = [0.0; GROUP];
+fn concatenate<T: Copy + Default, const PARTS: usize, const ALL: usize>(
+    lanes: [[T; LANES]; PARTS],
+) -> [T; ALL] {
+    let mut group = [T::default(); ALL];
     for (part, lanes) in group.chunks_exact_mut(LANES).zip(lanes) {
         part.copy_from_slice(&lanes);
     }
@@ -357,7 +394,9 @@ mod tests {
             generator.fill_normal_f64(&mut doubles);
             let mut uniforms = vec![0.0; 100_003];
             generator.fill_uniform(&mut uniforms);
-            (normals, doubles, uniforms)
+            let mut fine = vec![0.0; 100_003];
+            generator.fill_uniform_f64(&mut fine);
+            (normals, doubles, uniforms, fine)
         };
         let one = on_threads(1, draw);
         assert!(one == on_threads(2, draw));
@@ -394,6 +433,9 @@ mod tests {
         let mut uniforms = [0.0; 2];
         generator.fill_uniform(&mut uniforms);
         assert_eq!(uniforms, [0.298692, 0.653881]);
+        let mut fine = [0.0; 2];
+        generator.clone().fill_uniform_f64(&mut fine);
+        assert_eq!(fine, [0.14566535496670008, 0.39327454493193936]);
         assert_eq!(generator.next_u32(), 3_547_071_013);
         assert_eq!(generator.split().next_u32(), 3_630_010_793);
         assert_eq!(generator.child(5).next_u32(), 3_776_489_884);

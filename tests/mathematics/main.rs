@@ -5,6 +5,8 @@
 //! a million. Beside a statistic stands a wrong formula that it must reject.
 
 mod diffusion;
+mod distribution;
+mod markov;
 mod metrics;
 mod path;
 mod random;
