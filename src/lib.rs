@@ -8,6 +8,7 @@
 //! | laws with a density and a score | [`distribution`] |
 //! | white noise and Brownian motion | [`path`] |
 //! | Itô diffusions, and how to simulate them | [`sde`] |
+//! | the density of an Itô diffusion: the Fokker-Planck equation | [`fokker_planck`] |
 //! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
 //! | denoising score matching | [`train`] |
@@ -35,6 +36,7 @@ pub mod device;
 pub mod diffusion;
 pub mod distribution;
 pub mod error;
+pub mod fokker_planck;
 pub mod interrupt;
 pub mod metrics;
 pub mod notebook;
@@ -60,6 +62,7 @@ pub mod prelude {
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
+    pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;

@@ -5,6 +5,7 @@
 //! a million. Beside a statistic stands a wrong formula that it must reject.
 
 mod diffusion;
+mod fokker_planck;
 mod metrics;
 mod path;
 mod random;
