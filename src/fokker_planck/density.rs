@@ -92,7 +92,7 @@ impl GridDensity {
 
     fn normalised(grid: &Grid, mut values: Vec<f64>) -> Result<Self> {
         if let Some(cell) = values.iter().position(|p| !(p.is_finite() && *p >= 0.0)) {
-            let value = format!("{} at x = {:?}", values[cell], grid.middle(cell));
+            let value = format!("{} at x = {:.4?}", values[cell], grid.middle(cell));
             return Err(Error::argument("density", value, "finite and not negative"));
         }
         let mass = values.iter().sum::<f64>() * grid.cell_volume();

@@ -48,7 +48,7 @@ impl Coefficients {
                 let x = middles.get(i / each)?.to_vec1::<f64>()?;
                 return Err(Error::NotFinite {
                     what: what.into(),
-                    at: format!("x = {x:?}, t = {t}"),
+                    at: format!("x = {x:.4?}, t = {t}"),
                     remedy: "Choose a grid and times where it is".into(),
                 });
             }

@@ -244,7 +244,7 @@ fn noise_that_depends_on_the_state() {
 /// implicit Euler first order.
 #[test]
 fn orders_in_time() {
-    let process = VariancePreserving::default();
+    let moving = Ito::new(|x, t| x.affine(-1.0, 3.0 * (6.0 * t).sin()), |t| 1.0 + 2.0 * t * t);
     let grid = Grid::line((-5.0, 5.0), 200).unwrap();
     let start = on(&grid, &gaussian(1.0, 0.1));
     let order = |sde: &dyn Sde, stepping: Stepping| {
@@ -258,11 +258,11 @@ fn orders_in_time() {
             .to_vec();
         (log_slope(&errors), errors[3].1)
     };
-    let (slope, error) = order(&ForwardSde(process), Stepping::Exponential);
+    let (slope, error) = order(&moving, Stepping::Exponential);
     println!("exponential: order {slope:.3}, error {error:.1e}");
     assert!((slope - 2.0).abs() < 0.1, "{slope}");
     // Against a solution of 400 implicit steps: the slope of e - e/10.
-    let (slope, error) = order(&ForwardSde(process), Stepping::Implicit);
+    let (slope, error) = order(&moving, Stepping::Implicit);
     println!("implicit: order {slope:.3}, error {error:.1e}");
     assert!((slope - 1.0).abs() < 0.15, "{slope}");
     let (_, error) = order(&ornstein_uhlenbeck(1.0, 1.0), Stepping::Exponential);
@@ -273,22 +273,25 @@ fn orders_in_time() {
 #[test]
 fn agrees_with_particles() {
     let n = 200_000;
-    let grid = Grid::line((-3.5, 3.5), 280).unwrap();
-    let sde = Ito::general(
-        |x, t| (x - x.powf(3.0)?)? + 0.5 * (3.0 * t).sin(),
-        |x, _| Ok(Dispersion::Diagonal((x.sqr()? * 0.1)?.affine(1.0, 0.5)?)),
-    );
+    let grid = Grid::line((-6.0, 6.0), 300).unwrap();
+    let sde = |noise: f64| {
+        Ito::general(
+            |x, t| x.affine(2.0, 3.0 * t)?.sin()? + 0.5 * (3.0 * t).sin(),
+            move |x, _| Ok(Dispersion::Diagonal(x.cos()?.affine(0.3 * noise, 0.6 * noise)?)),
+        )
+    };
+    let sde_of_both = sde(1.0);
     for (times, steps) in [((0.0, 1.0), 200), ((0.6, 0.0), 200)] {
         let times = time_grid(times.0, times.1, steps).unwrap();
         let start = gaussian(0.3, 0.04);
         let generator = &mut Generator::new(70);
         let x0 = start.sample(n, generator, CPU).unwrap().to_dtype(DType::F64).unwrap();
-        let x = EulerMaruyama::default().solve(&sde, &x0, &times, generator).unwrap().x;
+        let x = EulerMaruyama::default().solve(&sde_of_both, &x0, &times, generator).unwrap().x;
         let density = |sde: &Ito| {
             let solver = FokkerPlanck::default();
             solver.solve(sde, &on(&grid, &start), &times).unwrap().last().clone()
         };
-        let law = density(&sde);
+        let law = density(&sde_of_both);
         let test = ks_one_sample(&values(&x).unwrap(), law.cdf().unwrap()).unwrap();
         // What a histogram of n particles differs by: the sum over the cells of E|count - np|/n = √(2 p (1-p)/(π n)).
         let particles = GridDensity::from_samples(&grid, &x).unwrap();
@@ -305,14 +308,10 @@ fn agrees_with_particles() {
         // Five standard errors of F, plus the weak error of Euler-Maruyama with Δt = 1/200.
         assert!(test.statistic < 2.5 / (n as f64).sqrt() + 0.004, "{test:?}");
         assert!(distance < 1.3 * chance + 0.01, "{distance} for {chance}");
-        let without = Ito::general(
-            |x, t| (x - x.powf(3.0)?)? + 0.5 * (3.0 * t).sin(),
-            |x, _| {
-                Ok(Dispersion::Diagonal((x.sqr()? * 0.1)?.affine(2f64.sqrt(), 0.5 * 2f64.sqrt())?))
-            },
-        );
-        let wrong = ks_one_sample(&values(&x).unwrap(), density(&without).cdf().unwrap()).unwrap();
-        assert!(wrong.statistic > 0.02, "{wrong:?}");
+        // Noise that is 5 % too strong.
+        let wrong =
+            ks_one_sample(&values(&x).unwrap(), density(&sde(1.05)).cdf().unwrap()).unwrap();
+        assert!(wrong.statistic > 1.5 * (2.5 / (n as f64).sqrt() + 0.004), "{wrong:?}");
     }
 }
 
@@ -464,7 +463,7 @@ fn on_the_circle() {
 fn pure_transport() {
     let sde = Ito::new(|x, _| x.ones_like()? * 1.5, |_| 0.0);
     let errors = [200, 400, 800].map(|cells| {
-        let grid = Grid::line((-3.0, 5.0), cells).unwrap();
+        let grid = Grid::line((-4.5, 5.5), cells).unwrap();
         let start = on(&grid, &gaussian(-1.0, 0.25));
         let end = FokkerPlanck::default().solve(&sde, &start, &[0.0, 2.0]).unwrap();
         assert!(end.report.least >= 0.0);
@@ -498,7 +497,7 @@ fn derivation_by_test_functions() {
     // Smooth functions, of which the first decays and the second is cut off by the density.
     let tests: [&dyn Fn(f64) -> f64; 3] =
         [&|x| (-(x - 0.5) * (x - 0.5)).exp(), &|x| x * x, &|x| (2.0 * x).sin()];
-    let bell = |x: f64| (-0.5 * x * x).exp() * (1.0 + 0.3 * x);
+    let bell = |x: f64| (-x * x).exp() * (1.0 + 0.3 * x);
     for phi in tests {
         let integral = |f: &dyn Fn(f64) -> f64| h * grid.axis(0).into_iter().map(f).sum::<f64>();
         let left = integral(&|x| phi(x) * difference(&bell, x));
@@ -661,7 +660,7 @@ fn backward_equation() {
     for (x, u) in grid.axis(0).into_iter().zip(end.last()) {
         let exact = x * x * decay + 0.5 * (1.0 - decay);
         // Far from the walls.
-        assert!(x.abs() > 4.0 || (u - exact).abs() < 2e-3, "{x}: {u} {exact}");
+        assert!(x.abs() > 4.0 || (u - exact).abs() < 1e-3 * (1.0 + exact), "{x}: {u} {exact}");
     }
     // The plane, with correlated noise and a time step long enough to need all of the elimination.
     let sde = linear([[-0.8, 1.0], [-1.2, -0.5]], [[0.9, 0.0], [0.6, 0.4]]);
@@ -697,9 +696,9 @@ fn the_terminal_value_problem_is_ill_posed() {
         let (growth, _, distance) = there_and_back(0.01);
         println!("{stepping:?}, t = 0.01: errors grow by 10^{growth:.1}, L1 {distance:.1e}");
         assert!(growth > 0.5 && distance < 1e-10);
-        let (growth, least, distance) = there_and_back(0.4);
+        let (growth, least, distance) = there_and_back(1.0);
         println!(
-            "{stepping:?}, t = 0.4: errors grow by 10^{growth:.1}, L1 {distance:.1e}, least {least:.1e}"
+            "{stepping:?}, t = 1: errors grow by 10^{growth:.1}, L1 {distance:.1e}, least {least:.1e}"
         );
         assert!(growth > 18.0 && distance > 0.1 && least < 0.0);
         // Never more than it says, of rounding.
@@ -712,7 +711,7 @@ fn the_grid_is_a_density() {
     let grid = Grid::plane((-6.0, 6.0), (-5.0, 5.0), 120, 100).unwrap();
     let exact = Gaussian::full([0.5, -0.3], &[[1.0, 0.4], [0.4, 0.8]]).unwrap();
     let density = on(&grid, &exact);
-    assert!((density.mean()[0] - 0.5).abs() < 1e-10);
+    assert!((density.mean()[0] - 0.5).abs() < 1e-6);
     let covariance = density.covariance();
     assert!((covariance[0][1] - 0.4).abs() < 1e-6 && (covariance[1][1] - 0.8).abs() < 1e-6);
     let x = Tensor::new(&[[0.2, 0.7], [-2.3, -1.9], [3.1, 2.2]], CPU).unwrap();
@@ -775,10 +774,10 @@ fn what_goes_wrong_is_an_error() {
     assert_eq!(error, "`drift` has shape [1, 1]; expected that of the points, [40, 1]");
     let infinite = Ito::new(|x, _| x.sqrt(), |_| 1.0);
     let error = solve(&infinite, &[0.0, 1.0]);
-    assert!(error.starts_with("the drift is not finite at x = [-3.9], t = 0.5"), "{error}");
+    assert!(error.starts_with("the drift is not finite at x = [-3.9000], t = 0.5"), "{error}");
     let broken = Ito::new(|x, _| x * 1.0, |t| 1.0 / (t - 0.5));
     let error = solve(&broken, &[0.0, 1.0]);
-    assert!(error.starts_with("the dispersion is not finite at x = [-3.9], t = 0.5"), "{error}");
+    assert!(error.starts_with("the dispersion is not finite at x = [-3.9000], t = 0.5"), "{error}");
     let wide = Ito::general(
         |x, _| x * 1.0,
         |_, _| Ok(Dispersion::Matrix(Tensor::zeros((2, 2), DType::F64, &Device::Cpu)?)),
@@ -798,7 +797,7 @@ fn what_goes_wrong_is_an_error() {
     let error = message(GridDensity::from_fn(&grid, |x| 1.0 / (x[0] - 0.1)));
     assert!(error.starts_with("`density` is -"), "{error}");
     let error = message(GridDensity::from_fn(&grid, |x| 1.0 / x[0].max(0.0)));
-    assert!(error.starts_with("`density` is inf at x = [-3.9]"), "{error}");
+    assert!(error.starts_with("`density` is inf at x = [-3.9000]"), "{error}");
     let error = message(GridDensity::from_density(&grid, &gaussian(0.0, 1e-8)));
     assert!(error.contains("take cells narrower than the density"), "{error}");
     assert!(GridDensity::from_density(&grid, &Gaussian::standard(2)).is_err());
