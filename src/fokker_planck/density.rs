@@ -42,8 +42,7 @@ impl GridDensity {
             return Err(Error::argument("density", format!("in {}", density.dim()), expected));
         }
         let values = density.log_prob(&grid.middles()?)?.exp()?.to_vec1::<f64>()?;
-        let density = Self::normalised(grid, values)?;
-        Ok(Self { seen: density.seen, ..density })
+        Self::normalised(grid, values)
     }
 
     /// The density proportional to a function, `exp(-2V(x)/σ²)` say.

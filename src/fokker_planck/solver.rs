@@ -61,7 +61,18 @@ impl FokkerPlanck {
     /// same times. They may descend, as they do for a reverse SDE: the drift then acts by `f Δt < 0` and the noise by
     /// `√|Δt|`. This is well posed; [`terminal_value`](Self::terminal_value) is what is not.
     ///
-    /// An interrupt ends the march with `Ok` and a report that says so.
+    /// An interrupt ends the march with `Ok` and a report that says so:
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, fokker_planck::{FokkerPlanck, Grid, GridDensity}, interrupt};
+    ///
+    /// let sde = Ito::new(|x, t| { if t > 0.5 { interrupt::request() }; x * -1.0 }, |_t| 1.0);
+    /// let start = GridDensity::dirac(&Grid::line((-5.0, 5.0), 50)?, &[1.0])?;
+    /// let times = time_grid(0.0, 1.0, 10)?;
+    /// let evolution = FokkerPlanck::default().solve(&sde, &start, &times)?;
+    /// assert!(evolution.report.interrupted && evolution.times == [0.5]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the times are not strictly upward or downward, the SDE has not the grid's dimension, drift or dispersion are
