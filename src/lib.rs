@@ -9,6 +9,7 @@
 //! | Markov chains whose stationary law is the target | [`markov`] |
 //! | white noise and Brownian motion | [`path`] |
 //! | Itô diffusions, and how to simulate them | [`sde`] |
+//! | the density of an Itô diffusion: the Fokker-Planck equation | [`fokker_planck`] |
 //! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
 //! | denoising score matching | [`train`] |
@@ -36,6 +37,7 @@ pub mod device;
 pub mod diffusion;
 pub mod distribution;
 pub mod error;
+pub mod fokker_planck;
 pub mod interrupt;
 pub mod markov;
 pub mod metrics;
@@ -66,6 +68,8 @@ pub mod prelude {
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
         TransitionMatrix, diagnostics,
     };
+    pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
+    pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;

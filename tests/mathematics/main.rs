@@ -7,6 +7,7 @@
 mod diffusion;
 mod distribution;
 mod markov;
+mod fokker_planck;
 mod metrics;
 mod path;
 mod random;
