@@ -3,7 +3,7 @@
 use super::NoisingProcess;
 use crate::{
     Result,
-    sde::{Dispersion, Sde},
+    sde::{Dispersion, FusedSde, Lanes, Sde},
 };
 use candle_core::Tensor;
 
@@ -34,5 +34,24 @@ impl<P: NoisingProcess> Sde for ForwardSde<P> {
 
     fn dispersion(&self, _x: &Tensor, t: f64) -> Result<Dispersion> {
         Ok(Dispersion::Scalar(self.0.dispersion(t)))
+    }
+}
+
+impl<P: NoisingProcess, const D: usize> FusedSde<D> for ForwardSde<P> {
+    /// `a(t)` and `g(t)`.
+    type Now = (f32, f32);
+
+    fn now(&self, t: f64) -> Result<(f32, f32)> {
+        Ok((self.0.rate(t) as f32, self.0.dispersion(t) as f32))
+    }
+
+    #[inline(always)]
+    fn drift(&self, x: [Lanes; D], (rate, _): &(f32, f32)) -> [Lanes; D] {
+        x.map(|x| x * *rate)
+    }
+
+    #[inline(always)]
+    fn noise(&self, _x: [Lanes; D], dw: [Lanes; D], (_, dispersion): &(f32, f32)) -> [Lanes; D] {
+        dw.map(|dw| dw * *dispersion)
     }
 }

@@ -10,4 +10,5 @@ mod philox;
 mod sequence;
 
 pub use generator::Generator;
+pub(crate) use generator::NormalGroups;
 pub use philox::philox4x32;

@@ -14,5 +14,5 @@ pub use descent::Sample;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;
 pub use reverse_euler_maruyama::ReverseEulerMaruyama;
-pub use reverse_sde::ReverseSde;
+pub use reverse_sde::{ReverseMixture, ReverseSde};
 pub use tweedie::tweedie;
