@@ -47,11 +47,20 @@ impl<P: NoisingProcess, const D: usize> FusedSde<D> for ForwardSde<P> {
 
     #[inline(always)]
     fn drift(&self, x: [Lanes; D], (rate, _): &(f32, f32)) -> [Lanes; D] {
-        x.map(|x| x * *rate)
+        scaled(x, *rate)
     }
 
     #[inline(always)]
     fn noise(&self, _x: [Lanes; D], dw: [Lanes; D], (_, dispersion): &(f32, f32)) -> [Lanes; D] {
-        dw.map(|dw| dw * *dispersion)
+        scaled(dw, *dispersion)
     }
+}
+
+/// `factor x`.
+#[inline(always)]
+fn scaled<const D: usize>(mut x: [Lanes; D], factor: f32) -> [Lanes; D] {
+    for x in &mut x {
+        *x = *x * factor;
+    }
+    x
 }

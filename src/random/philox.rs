@@ -26,7 +26,14 @@ pub fn philox4x32(counter: [u32; 4], key: [u32; 2]) -> [u32; 4] {
 #[inline(always)]
 pub(super) fn lanes<const L: usize>(counters: [[u32; L]; 4], mut key: [u32; 2]) -> [[u32; L]; 4] {
     const LOW: u64 = 0xFFFF_FFFF;
-    let [mut a, mut b, mut c, mut d] = counters.map(|word| word.map(u64::from));
+    // Loops: `array::map` would not be compiled for the instructions of the caller.
+    let mut words = [[0u64; L]; 4];
+    for (words, counters) in words.iter_mut().zip(&counters) {
+        for i in 0..L {
+            words[i] = u64::from(counters[i]);
+        }
+    }
+    let [mut a, mut b, mut c, mut d] = words;
     for _ in 0..ROUNDS {
         for i in 0..L {
             let p = (a[i] & LOW) * u64::from(MULTIPLIERS[0]);
@@ -38,7 +45,13 @@ pub(super) fn lanes<const L: usize>(counters: [[u32; L]; 4], mut key: [u32; 2]) 
         }
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
-    [a, b, c, d].map(|word| word.map(|bits| bits as u32))
+    let mut out = counters;
+    for (out, words) in out.iter_mut().zip(&[a, b, c, d]) {
+        for i in 0..L {
+            out[i] = words[i] as u32;
+        }
+    }
+    out
 }
 
 #[cfg(test)]

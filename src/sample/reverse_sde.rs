@@ -94,13 +94,19 @@ impl<P: NoisingProcess, const D: usize> FusedSde<D> for ReverseSde<P, MixtureSco
 
     #[inline(always)]
     fn drift(&self, x: [Lanes; D], now: &ReverseMixture<D>) -> [Lanes; D] {
-        let score = now.score.score(x);
-        std::array::from_fn(|i| score[i].mul_add(now.pull, x[i] * now.rate))
+        let mut drift = now.score.score(x);
+        for i in 0..D {
+            drift[i] = drift[i].mul_add(now.pull, x[i] * now.rate);
+        }
+        drift
     }
 
     #[inline(always)]
-    fn noise(&self, _x: [Lanes; D], dw: [Lanes; D], now: &ReverseMixture<D>) -> [Lanes; D] {
-        dw.map(|dw| dw * now.dispersion)
+    fn noise(&self, _x: [Lanes; D], mut dw: [Lanes; D], now: &ReverseMixture<D>) -> [Lanes; D] {
+        for dw in &mut dw {
+            *dw = *dw * now.dispersion;
+        }
+        dw
     }
 }
 

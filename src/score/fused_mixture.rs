@@ -69,7 +69,10 @@ impl<const D: usize> FusedMixture<D> {
             }
         }
         let share = 1.0 / total;
-        std::array::from_fn(|i| (pull[i] - x[i] * precision) * share)
+        for i in 0..D {
+            pull[i] = (pull[i] - x[i] * precision) * share;
+        }
+        pull
     }
 }
 

@@ -26,7 +26,8 @@ const STRIDE: usize = 32;
 ///
 /// [`FusedEulerMaruyama`] runs it some ten times as fast as an [`Sde`](super::Sde) of tensors, sixteen paths in a
 /// register. Mark `drift` and `noise` `#[inline(always)]` as below: without it the numbers are the same, but
-/// they are computed for the least of all processors.
+/// they are computed for the least of all processors. The same happens inside `array::map` and `array::from_fn`; a loop is
+/// fine.
 ///
 /// ```
 /// use scorebook::{prelude::*, path::time_grid, random::Generator, sde::{FusedEulerMaruyama, FusedSde, Lanes}};
@@ -338,8 +339,15 @@ impl<const D: usize, S: FusedSde<D>> Vectorised for March<'_, D, S> {
                 group += 1;
             }
             for (x, z) in self.x.as_chunks_mut::<D>().0.iter_mut().zip(&z) {
+                // Otherwise LLVM takes one lane of many bundles into a register, instead of the lanes of one.
+                std::hint::black_box(());
+                // Loops: `array::map` would not be compiled for the instructions of the caller.
+                let mut dw = *z;
+                for dw in &mut dw {
+                    *dw = *dw * step.root;
+                }
                 let drift = self.sde.drift(*x, &step.now);
-                let noise = self.sde.noise(*x, z.map(|z| z * step.root), &step.now);
+                let noise = self.sde.noise(*x, dw, &step.now);
                 for i in 0..D {
                     x[i] = drift[i].mul_add(step.dt, x[i] + noise[i]);
                 }
