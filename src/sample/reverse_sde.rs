@@ -3,8 +3,8 @@
 use crate::{
     Result,
     diffusion::NoisingProcess,
-    score::{FusedMixture, MixtureScore, Score},
-    sde::{Dispersion, FusedSde, Lanes, Sde},
+    score::Score,
+    sde::{Dispersion, Sde},
 };
 use candle_core::Tensor;
 
@@ -39,7 +39,7 @@ pub struct ReverseSde<P, S> {
 
 impl<P: NoisingProcess, S> ReverseSde<P, S> {
     /// `-½ (1 + λ²) g²(t)`, by which the drift takes the score.
-    fn pull(&self, t: f64) -> f64 {
+    pub(super) fn pull(&self, t: f64) -> f64 {
         -0.5 * (1.0 + self.noise.powi(2)) * self.process.dispersion(t).powi(2)
     }
 }
@@ -52,61 +52,6 @@ impl<P: NoisingProcess, S: Score> Sde for ReverseSde<P, S> {
 
     fn dispersion(&self, _x: &Tensor, t: f64) -> Result<Dispersion> {
         Ok(Dispersion::Scalar(self.noise * self.process.dispersion(t)))
-    }
-}
-
-/// The coefficients of a [`ReverseSde`] with the score of a mixture at one time.
-#[derive(Clone, Debug)]
-pub struct ReverseMixture<const D: usize> {
-    rate: f32,
-    pull: f32,
-    dispersion: f32,
-    score: FusedMixture<D>,
-}
-
-/// With the exact score of a mixture every number is plain, so the fused loop runs it:
-///
-/// ```
-/// use scorebook::{prelude::*, path::time_grid, random::Generator, sample::ReverseSde, sde::FusedEulerMaruyama};
-///
-/// let (process, data) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
-/// let score = MixtureScore::new(data, process);
-/// let reverse = ReverseSde { process, score, noise: 1.0 };
-/// let mut generator = Generator::new(7);
-/// let noise = process.prior_sample(&[10_000, 2], &mut generator, &Device::Cpu)?;
-/// let times = time_grid(1.0, 1e-3, 500)?;
-/// let paths = FusedEulerMaruyama::default().solve(&reverse, &noise, &times, &mut generator)?;
-/// let radius = paths.end().sqr()?.sum(1)?.sqrt()?.mean_all()?.to_scalar::<f32>()?;
-/// assert!((radius - 2.0).abs() < 0.05);
-/// # Ok::<(), scorebook::Error>(())
-/// ```
-impl<P: NoisingProcess, const D: usize> FusedSde<D> for ReverseSde<P, MixtureScore> {
-    type Now = ReverseMixture<D>;
-
-    fn now(&self, t: f64) -> Result<ReverseMixture<D>> {
-        Ok(ReverseMixture {
-            rate: self.process.rate(t) as f32,
-            pull: self.pull(t) as f32,
-            dispersion: (self.noise * self.process.dispersion(t)) as f32,
-            score: self.score.fused(t)?,
-        })
-    }
-
-    #[inline(always)]
-    fn drift(&self, x: [Lanes; D], now: &ReverseMixture<D>) -> [Lanes; D] {
-        let mut drift = now.score.score(x);
-        for i in 0..D {
-            drift[i] = drift[i].mul_add(now.pull, x[i] * now.rate);
-        }
-        drift
-    }
-
-    #[inline(always)]
-    fn noise(&self, _x: [Lanes; D], mut dw: [Lanes; D], now: &ReverseMixture<D>) -> [Lanes; D] {
-        for dw in &mut dw {
-            *dw = *dw * now.dispersion;
-        }
-        dw
     }
 }
 

@@ -93,6 +93,19 @@ pub struct FusedEulerMaruyama {
 }
 
 /// What [`FusedEulerMaruyama::solve`] returns.
+///
+/// ```
+/// // In a process of its own, as every example is: the flag is the whole process's.
+/// use scorebook::{prelude::*, diffusion::ForwardSde, interrupt, sde::FusedEulerMaruyama};
+///
+/// let (sde, times) = (ForwardSde(OrnsteinUhlenbeck::default()), time_grid(0.0, 1.0, 100)?);
+/// let x0 = Tensor::zeros((1000, 1), DType::F32, &Device::Cpu)?;
+/// interrupt::request();
+/// let paths = FusedEulerMaruyama::default().solve::<1>(&sde, &x0, &times, &mut Generator::new(7))?;
+/// assert!(paths.interrupted);
+/// assert_eq!(paths.end().dims(), [0, 1]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FusedPaths {
     /// The times at which the states were kept, the last one of the grid at the end.
@@ -177,6 +190,9 @@ impl FusedPaths {
 impl FusedEulerMaruyama {
     /// Solves the SDE from `x0` `[paths, D]` over a grid of times, upward or downward.
     ///
+    /// An equation that has every dimension, such as a [`ForwardSde`](crate::diffusion::ForwardSde), needs to be told:
+    /// `solver.solve::<2>(...)`.
+    ///
     /// # Errors
     /// If the times are not strictly upward or downward, a time to save is none of them, shapes do not fit,
     /// or a state is not finite.
@@ -250,11 +266,12 @@ impl FusedEulerMaruyama {
             }
         };
         let steps = steps(sde, times)?;
-        let own = generator.normal_groups((paths.div_ceil(BLOCK) * groups(D)) as u64);
-        self.course::<D>(times, paths, generator, &|range, group, normals, x| {
+        let advance = |range, group, normals: &NormalGroups, x: &mut [Lanes]| {
             vectorise(March { sde, steps: &steps[range], normals, group, x });
-        })?
-        .statistics(&mean, std, &own, self.bins)
+        };
+        let course = self.course::<D>(times, paths, generator, &advance)?;
+        let own = generator.normal_groups((paths.div_ceil(BLOCK) * groups(D)) as u64);
+        course.statistics(&mean, std, &own, self.bins)
     }
 
     /// The course of `paths` paths over `times`, with normals of its own.
