@@ -64,13 +64,13 @@ impl<const D: usize> FusedMixture<D> {
             total += weight;
             let weight = weight * component.precision;
             precision += weight;
-            for i in 0..D {
-                pull[i] = weight.mul_add(component.centre[i], pull[i]);
+            for (pull, centre) in pull.iter_mut().zip(&component.centre) {
+                *pull = weight.mul_add(*centre, *pull);
             }
         }
         let share = 1.0 / total;
-        for i in 0..D {
-            pull[i] = (pull[i] - x[i] * precision) * share;
+        for (pull, x) in pull.iter_mut().zip(x) {
+            *pull = (*pull - x * precision) * share;
         }
         pull
     }
@@ -81,8 +81,8 @@ impl<const D: usize> Component<D> {
     #[inline(always)]
     fn log_joint(&self, x: &[Lanes; D]) -> Lanes {
         let mut squares = Lanes::ZERO;
-        for i in 0..D {
-            let apart = x[i] - self.centre[i];
+        for (x, centre) in x.iter().zip(&self.centre) {
+            let apart = *x - *centre;
             squares = apart.mul_add(apart, squares);
         }
         squares.mul_add(self.curvature, self.offset)

@@ -102,7 +102,7 @@ fn moments(seen: &PathStatistics) -> (f64, f64) {
 /// follows `v ← a² v + σ² Δt`. From a point and from a Gaussian.
 #[test]
 fn moments_of_ornstein_uhlenbeck() {
-    let (beta, sigma, n, steps) = (1.5, 0.8f64, 1_000_000, 100);
+    let (beta, sigma, n, steps) = (1.5, 0.8f64, 1_000_000, 50);
     let sde = ForwardSde(OrnsteinUhlenbeck::new(beta, sigma, 1.0).unwrap());
     let times = time_grid(0.0, 1.0, steps).unwrap();
     let (a, dt) = (1.0 - beta / steps as f64, 1.0 / steps as f64);
