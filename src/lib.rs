@@ -71,6 +71,7 @@ pub mod prelude {
     pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
+    pub use crate::path::{BrownianMotion, BrownianTree, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;
     pub use crate::random::{

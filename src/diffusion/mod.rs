@@ -6,6 +6,7 @@
 //! (note 004 leaves this step open: "solve the forward SDE").
 
 mod forward_sde;
+mod fused_forward;
 mod noising;
 mod ornstein_uhlenbeck;
 mod process;

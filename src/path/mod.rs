@@ -1,13 +1,23 @@
-//! Brownian motion, and what is measured on paths.
+//! White noise, Brownian motion, integrals along its paths, and what is measured on them.
 //!
 //! The notes use Brownian motion without defining it (000): `W_0 = 0`, independent increments,
 //! `W_t - W_s ~ N(0, (t - s) I)`, continuous paths. White noise, "its derivative", is no function.
 
 mod brownian;
+mod ito_lemma;
 mod quadratic_variation;
+mod spectral_density;
+mod stochastic_integral;
 mod time_grid;
+mod tree;
+mod white_noise;
 
 pub use brownian::BrownianMotion;
-pub use quadratic_variation::quadratic_variation;
+pub use ito_lemma::{ItoTerms, SmoothFunction, ito_lemma};
+pub use quadratic_variation::{covariation, quadratic_variation};
+pub use spectral_density::SpectralDensity;
+pub use stochastic_integral::{BACKWARD, ITO, STRATONOVICH, integral_process, stochastic_integral};
 pub(crate) use time_grid::check_times;
 pub use time_grid::time_grid;
+pub use tree::BrownianTree;
+pub use white_noise::{WhiteNoise, periodogram};

@@ -1,4 +1,4 @@
-//! Quadratic variation.
+//! Quadratic variation and covariation.
 
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -22,7 +22,32 @@ use candle_core::Tensor;
 /// # Errors
 /// If `path` has fewer than two times.
 pub fn quadratic_variation(path: &Tensor) -> Result<Tensor> {
-    Ok(increments(path)?.sqr()?.sum(0)?)
+    covariation(path, path)
+}
+
+/// The covariation `Σ_k (x(t_{k+1}) - x(t_k)) (y(t_{k+1}) - y(t_k))` of two paths on the same grid.
+///
+/// Both are `[steps + 1, ...]` and broadcast against each other; the result is `[...]`. Independent Brownian motions
+/// have the covariation 0, those with the spectral density `Q` have `[Wⁱ, Wʲ]_t = Q_ij t`, and a path of finite
+/// length (the time itself) has none with any continuous path.
+///
+/// ```
+/// use scorebook::{prelude::*, path::covariation};
+///
+/// let x = Tensor::new(&[0.0, 1.0, 3.0], &Device::Cpu)?;
+/// let y = Tensor::new(&[0.0, 2.0, 1.0], &Device::Cpu)?;
+/// assert_eq!(covariation(&x, &y)?.to_scalar::<f64>()?, 1.0 * 2.0 - 2.0 * 1.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// # Errors
+/// If a path has fewer than two times, or the shapes do not fit.
+pub fn covariation(x: &Tensor, y: &Tensor) -> Result<Tensor> {
+    let (of_x, of_y) = (increments(x)?, increments(y)?);
+    if of_x.dims()[0] != of_y.dims()[0] {
+        return Err(Error::shape("y", y.dims(), format!("[{}, ...], as x has", x.dims()[0])));
+    }
+    Ok(of_x.broadcast_mul(&of_y)?.sum(0)?)
 }
 
 /// `x(t_{k+1}) - x(t_k)` as `[steps, ...]`.
@@ -50,5 +75,7 @@ mod tests {
             error,
             "`path` has shape [1, 2]; expected [steps + 1, ...] with at least one step"
         );
+        let error = covariation(&path, &path.narrow(0, 0, 2).unwrap()).unwrap_err().to_string();
+        assert_eq!(error, "`y` has shape [2, 2]; expected [3, ...], as x has");
     }
 }

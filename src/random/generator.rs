@@ -250,6 +250,15 @@ impl Generator {
         sequence::fill(&UniformsF64(self), first, out);
     }
 
+    /// Takes the next `count` groups of normals, for work that makes them where it needs them.
+    ///
+    /// They are what [`fill_normal`](Self::fill_normal) would give next, from the next multiple of 64 on.
+    pub(crate) fn normal_groups(&mut self, count: u64) -> NormalGroups {
+        let first = self.position.div_ceil(GROUP as u64);
+        self.position = first.wrapping_add(count).wrapping_mul(GROUP as u64);
+        NormalGroups { generator: self.clone(), first }
+    }
+
     /// Takes the numbers of the next `count` values; gives the first.
     fn advance(&mut self, count: usize) -> u64 {
         let first = self.position;
@@ -277,6 +286,26 @@ impl Generator {
         // `first` is a multiple of the lanes' number, so the low word never carries.
         let index = std::array::from_fn(|lane| first as u32 | lane as u32);
         philox::lanes([index, [(first >> 32) as u32; LANES], [low; LANES], [high; LANES]], self.key)
+    }
+}
+
+/// A numbered run of groups of 64 standard normals.
+pub(crate) struct NormalGroups {
+    generator: Generator,
+    first: u64,
+}
+
+impl NormalGroups {
+    /// Group number `index`. It vectorises only inside [`Vectorised::run`](crate::tensor::lanes::Vectorised).
+    #[inline(always)]
+    pub(crate) fn group(&self, index: u64) -> [f32; GROUP] {
+        Normals(&self.generator).group(self.first.wrapping_add(index))
+    }
+
+    /// Fills `out` with the groups from number `index` on.
+    pub(crate) fn fill(&self, index: u64, out: &mut [f32]) {
+        let first = self.first.wrapping_add(index).wrapping_mul(GROUP as u64);
+        sequence::fill(&Normals(&self.generator), first, out);
     }
 }
 

@@ -5,6 +5,8 @@
 //! bits of a word: the largest normal is 6.76, where 24 bits would end the tail at 5.8. Every operation
 //! is exactly rounded, so the bits do not depend on which instructions the processor has.
 
+use crate::tensor::lanes::{ln_of_normal, sin_cos_of_turn};
+
 /// `L` pairs of standard normals from `L` words for the radius and `L` for the angle.
 #[inline(always)]
 pub(super) fn box_muller<const L: usize>(
@@ -15,7 +17,7 @@ pub(super) fn box_muller<const L: usize>(
     for i in 0..L {
         // The middle of the word's cell, so that `u` is never 0.
         let u = (radius[i] as f32 + 0.5) * (1.0 / 4_294_967_296.0);
-        let r = (-2.0 * ln(u)).sqrt();
+        let r = (-2.0 * ln_of_normal(u)).sqrt();
         let (sine, cosine) = sin_cos_turn(angle[i]);
         cosines[i] = r * cosine;
         sines[i] = r * sine;
@@ -33,45 +35,12 @@ pub(super) fn box_muller_f64(radius: u64, angle: u64) -> [f64; 2] {
     [r * cosine, r * sine]
 }
 
-/// `ln x` of a positive normal number: `x = 2^e (1 + m)` with `1 + m` in `[√½, √2)`.
-///
-/// The polynomials here interpolate `ln(1+m)/m`, `sin(2πr)/r` and `cos 2πr` at Chebyshev nodes,
-/// with relative errors below 4e-8.
-#[inline(always)]
-fn ln(x: f32) -> f32 {
-    let bits = x.to_bits() as i32;
-    // Subtracting the bits of √½ makes the shift round the exponent to the wanted interval.
-    let e = (bits - std::f32::consts::FRAC_1_SQRT_2.to_bits() as i32) >> 23;
-    let m = f32::from_bits((bits - (e << 23)) as u32) - 1.0;
-    let q = 8.533_313e-2f32
-        .mul_add(m, -1.426_925_8e-1)
-        .mul_add(m, 1.497_740_1e-1)
-        .mul_add(m, -1.657_799_3e-1)
-        .mul_add(m, 1.995_593_3e-1)
-        .mul_add(m, -2.500_135_2e-1)
-        .mul_add(m, 3.333_419_3e-1)
-        .mul_add(m, -5e-1)
-        .mul_add(m, 1.0);
-    (e as f32).mul_add(std::f32::consts::LN_2, m * q)
-}
-
 /// Sine and cosine of the angle `2π word / 2³²`: the nearest quarter turn and what remains of it.
 #[inline(always)]
 fn sin_cos_turn(word: u32) -> (f32, f32) {
     let quarter = word.wrapping_add(1 << 29) >> 30;
     let r = word.wrapping_sub(quarter << 30) as i32 as f32 * (1.0 / 4_294_967_296.0);
-    let z = r * r;
-    let sine = r
-        * (-75.401_61f32)
-            .mul_add(z, 81.592_54)
-            .mul_add(z, -41.341_663)
-            .mul_add(z, std::f32::consts::TAU);
-    let cosine = (-83.591_82f32).mul_add(z, 64.921_234).mul_add(z, -19.739_152).mul_add(z, 1.0);
-    let (sine, cosine) = if quarter & 1 == 1 { (cosine, sine) } else { (sine, cosine) };
-    (
-        if quarter & 2 == 2 { -sine } else { sine },
-        if quarter.wrapping_add(1) & 2 == 2 { -cosine } else { cosine },
-    )
+    sin_cos_of_turn(quarter, r)
 }
 
 #[cfg(test)]
@@ -85,7 +54,10 @@ mod tests {
             word = word.wrapping_mul(0x9E37_79B1).wrapping_add(0x85EB_CA6B);
             let x = (word as f32 + 0.5) * (1.0 / 4_294_967_296.0);
             let exact = f64::from(x).ln();
-            assert!((f64::from(ln(x)) - exact).abs() <= 2e-7 * exact.abs().max(1.0), "ln {x}");
+            assert!(
+                (f64::from(ln_of_normal(x)) - exact).abs() <= 2e-7 * exact.abs().max(1.0),
+                "ln {x}"
+            );
             let (sine, cosine) = sin_cos_turn(word);
             let (s, c) = (std::f64::consts::TAU * f64::from(word) / 2f64.powi(32)).sin_cos();
             assert!((f64::from(sine) - s).abs() < 2e-7, "sin at {word}: {sine} for {s}");

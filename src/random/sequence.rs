@@ -1,5 +1,6 @@
 //! Filling a slice with a numbered sequence of values: by groups, by threads, by the widest registers.
 
+use crate::tensor::lanes::{Vectorised, vectorise};
 use rayon::prelude::*;
 
 /// A numbered sequence of values that are computed `N` at a time.
@@ -25,37 +26,22 @@ pub(super) fn fill<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out
     });
 }
 
-/// Runs the version of [`fill_groups`] for the widest registers that the processor has. A default build
-/// targets 128-bit registers and has no fused multiply-add: it is some twenty times slower.
-#[cfg(target_arch = "x86_64")]
+/// A default build targets 128-bit registers and has no fused multiply-add: it would be some twenty times slower.
 fn fill_chunk<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out: &mut [S::Value]) {
-    #[target_feature(enable = "avx512f,avx512dq,avx512bw,avx512vl,avx2,fma")]
-    fn avx512<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out: &mut [S::Value]) {
-        fill_groups(sequence, first, out);
-    }
-    #[target_feature(enable = "avx2,fma")]
-    fn avx2<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out: &mut [S::Value]) {
-        fill_groups(sequence, first, out);
-    }
-    let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-    let has_avx512 = is_x86_feature_detected!("avx512f")
-        && is_x86_feature_detected!("avx512dq")
-        && is_x86_feature_detected!("avx512bw")
-        && is_x86_feature_detected!("avx512vl");
-    if has_avx2 && has_avx512 {
-        // SAFETY: the processor has just been asked for each of the features.
-        unsafe { avx512(sequence, first, out) }
-    } else if has_avx2 {
-        // SAFETY: as above.
-        unsafe { avx2(sequence, first, out) }
-    } else {
-        fill_groups(sequence, first, out);
-    }
+    vectorise(Filling { sequence, first, out });
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn fill_chunk<const N: usize, S: Sequence<N>>(sequence: &S, first: u64, out: &mut [S::Value]) {
-    fill_groups(sequence, first, out);
+struct Filling<'a, const N: usize, S: Sequence<N>> {
+    sequence: &'a S,
+    first: u64,
+    out: &'a mut [S::Value],
+}
+
+impl<const N: usize, S: Sequence<N>> Vectorised for Filling<'_, N, S> {
+    #[inline(always)]
+    fn run(self) {
+        fill_groups(self.sequence, self.first, self.out);
+    }
 }
 
 #[inline(always)]

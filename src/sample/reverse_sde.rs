@@ -37,11 +37,17 @@ pub struct ReverseSde<P, S> {
     pub noise: f64,
 }
 
+impl<P: NoisingProcess, S> ReverseSde<P, S> {
+    /// `-½ (1 + λ²) g²(t)`, by which the drift takes the score.
+    pub(super) fn pull(&self, t: f64) -> f64 {
+        -0.5 * (1.0 + self.noise.powi(2)) * self.process.dispersion(t).powi(2)
+    }
+}
+
 impl<P: NoisingProcess, S: Score> Sde for ReverseSde<P, S> {
     fn drift(&self, x: &Tensor, t: f64) -> Result<Tensor> {
         let score = self.score.score(x, &same_time(t, x)?)?;
-        let pull = -0.5 * (1.0 + self.noise.powi(2)) * self.process.dispersion(t).powi(2);
-        Ok(((x * self.process.rate(t))? + (score * pull)?)?)
+        Ok(((x * self.process.rate(t))? + (score * self.pull(t))?)?)
     }
 
     fn dispersion(&self, _x: &Tensor, t: f64) -> Result<Dispersion> {

@@ -1,6 +1,6 @@
 //! The exact score of a noised mixture of Gaussians.
 
-use super::Score;
+use super::{FusedMixture, Score};
 use crate::{
     Error, Result,
     diffusion::{NoisingProcess, times_until},
@@ -46,6 +46,18 @@ impl MixtureScore {
     pub fn log_prob(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         let (scales, stds) = self.kernel(x, t)?;
         self.mixture.noised_log_prob(&self.flatten(x)?, &scales, &stds)
+    }
+
+    /// The score at one time, for loops on plain numbers.
+    ///
+    /// # Errors
+    /// If `t` is not in `[0, T]`, or the mixture has not `D` dimensions.
+    pub fn fused<const D: usize>(&self, t: f64) -> Result<FusedMixture<D>> {
+        let horizon = self.process.horizon();
+        if !(0.0..=horizon).contains(&t) {
+            return Err(Error::argument("t", t, format!("a time in [0, {horizon}]")));
+        }
+        FusedMixture::new(&self.mixture, self.process.mean_scale(t), self.process.std(t))
     }
 
     /// `x` as `[batch, dim]`.

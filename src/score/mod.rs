@@ -4,6 +4,7 @@
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
 mod embedding;
+mod fused_mixture;
 mod mixture;
 mod mlp;
 pub(crate) mod model;
@@ -11,6 +12,7 @@ mod network;
 mod unet;
 
 pub use embedding::fourier_features;
+pub use fused_mixture::FusedMixture;
 pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};

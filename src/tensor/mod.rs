@@ -9,7 +9,7 @@ mod adam;
 mod convolution;
 mod geometry;
 mod group_norm;
-mod lanes;
+pub(crate) mod lanes;
 mod parameters;
 
 pub(crate) use adam::{AdamStep, adam_step, average_into};

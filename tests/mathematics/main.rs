@@ -4,16 +4,20 @@
 //! discretisation error where one is stated: a right implementation with another seed fails less than once in
 //! a million. Beside a statistic stands a wrong formula that it must reject.
 
+mod brownian_tree;
 mod diffusion;
 mod distribution;
 mod markov;
 mod fokker_planck;
+mod fused;
 mod metrics;
 mod path;
 mod random;
 mod sample;
 mod score;
 mod sde;
+mod stochastic_integral;
+mod white_noise;
 
 use scorebook::{
     diffusion::{
