@@ -6,8 +6,10 @@
 mod brownian;
 mod quadratic_variation;
 mod time_grid;
+mod tree;
 
 pub use brownian::BrownianMotion;
 pub use quadratic_variation::quadratic_variation;
 pub(crate) use time_grid::check_times;
 pub use time_grid::time_grid;
+pub use tree::BrownianTree;
