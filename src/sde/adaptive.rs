@@ -85,7 +85,7 @@ impl<S: Solver> Adaptive<S> {
         // The error of one step in the mean square is half an order above that of the whole.
         let order = self.solver.strong_order() + 0.5;
         let steps = [self.first_step, self.max_step];
-        let mut control = StepControl::new([self.rtol, self.atol], order, steps, times)?;
+        let mut control = StepControl::new([self.rtol, self.atol], order, steps, x0, times)?;
         let (start, end) = tree.interval();
         // Inside the tree's last cells, 2⁻²⁴ of it, there is no path to follow.
         control.min_step = control.min_step.max((end - start) * 2f64.powi(-20));

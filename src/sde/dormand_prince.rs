@@ -121,7 +121,7 @@ impl DormandPrince {
     pub fn solve(&self, sde: &dyn Sde, x0: &Tensor, times: &[f64]) -> Result<Solution> {
         let tolerances = [self.rtol, self.atol];
         let steps = [self.first_step, self.max_step];
-        let mut control = StepControl::new(tolerances, 5.0, steps, times)?;
+        let mut control = StepControl::new(tolerances, 5.0, steps, x0, times)?;
         let counted = Counted::new(sde);
         let (start, end) = (times[0], times[times.len() - 1]);
         let first = counted.drift(x0, start)?;

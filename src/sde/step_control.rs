@@ -6,7 +6,7 @@ use super::{
     solver::scalar,
 };
 use crate::{Error, Result, interrupt, path::check_times, progress::Progress};
-use candle_core::Tensor;
+use candle_core::{DType, Tensor};
 
 /// A PI controller (Gustafsson, ACM TOMS 17, 1991; Hairer and Wanner, *Solving ordinary differential equations II*,
 /// section IV.2) for an error of one step that is `O(h^order)`.
@@ -103,7 +103,7 @@ impl AdaptiveMarch<'_> {
             record.reach(x, next, keep);
             t = next;
             let norm = norm.max(1e-4);
-            let factor = 0.9 * norm.powf(-0.7 * power) * before.powf(0.4 * power);
+            let factor = 0.9 * norm.powf(-0.85 * power) * before.powf(0.2 * power);
             // After a rejection a step does not grow at once.
             let most = if rejected { 1.0 } else { 10.0 };
             h = (tried * factor.clamp(0.2, most)).min(control.max_step).max(control.min_step);
@@ -126,16 +126,23 @@ impl StepControl {
         [rtol, atol]: [f64; 2],
         order: f64,
         [first_step, max_step]: [Option<f64>; 2],
+        x0: &Tensor,
         times: &[f64],
     ) -> Result<Self> {
         check_times(times)?;
-        for (name, value) in [("rtol", rtol), ("atol", atol)] {
-            if !(value >= 0.0 && value.is_finite()) {
-                return Err(Error::argument(name, value, "a number of at least 0"));
-            }
+        // Below some units in the last place a step's error is rounding, whatever its length.
+        let least = match x0.dtype() {
+            DType::F64 => 10.0 * f64::EPSILON,
+            DType::F32 => 10.0 * f64::from(f32::EPSILON),
+            _ => 0.05,
+        };
+        if !(rtol >= least && rtol.is_finite()) {
+            let expected =
+                format!("a number of at least {least:.1e} for states of {}", x0.dtype().as_str());
+            return Err(Error::argument("rtol", format!("{rtol:e}"), expected));
         }
-        if rtol == 0.0 && atol == 0.0 {
-            return Err(Error::argument("rtol", rtol, "a positive number where `atol` is 0"));
+        if !(atol >= 0.0 && atol.is_finite()) {
+            return Err(Error::argument("atol", atol, "a number of at least 0"));
         }
         for (name, value) in [("first_step", first_step), ("max_step", max_step)] {
             if let Some(value) = value

@@ -58,8 +58,9 @@ impl Solver for StochasticHeun {
         next: f64,
         noise: &Increment,
     ) -> Result<Tensor> {
+        let h = next - t;
         let slope = |x: &Tensor, t: f64| -> Result<Tensor> {
-            let drift = (sde.stratonovich_drift(x, t)? * (next - t))?;
+            let drift = (sde.stratonovich_drift(x, t)? * h)?;
             Ok((drift + sde.dispersion(x, t)?.apply(&noise.dw)?)?)
         };
         let first = slope(x, t)?;
