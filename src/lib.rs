@@ -83,7 +83,11 @@ pub mod prelude {
     pub use crate::score::{
         MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
     };
-    pub use crate::sde::{Dispersion, EulerMaruyama, FlowMethod, Ito, Sde};
+    pub use crate::sde::{
+        Adaptive, Dispersion, DormandPrince, EulerMaruyama, Exact, Flow, FlowMethod,
+        GeometricBrownianMotion, Ito, Milstein, Sde, Solver, Sra1, Sri1, StochasticHeun,
+        Stratonovich, strong_order, weak_order,
+    };
     pub use crate::train::{DenoisingLoss, Source, Training, TrainingSettings};
     pub use crate::{device, metrics, notebook};
     pub use candle_core::{D, DType, Device, Tensor};

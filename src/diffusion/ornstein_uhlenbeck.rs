@@ -4,7 +4,8 @@ use super::{
     NoisingProcess,
     noising::{checked, relative_decay},
 };
-use crate::Result;
+use crate::{Result, distribution::Gaussian};
+use candle_core::Tensor;
 use serde::{Deserialize, Serialize};
 
 /// `dx = -β x dt + σ dw` on `0 ≤ t ≤ T`, with constant `β ≥ 0` and `σ > 0`.
@@ -68,6 +69,81 @@ impl OrnsteinUhlenbeck {
     /// The strength of the noise `σ`.
     pub fn sigma(&self) -> f64 {
         self.sigma
+    }
+
+    /// The variance `σ² (1 - e^(-2βt))/(2β)` of a coordinate of `x(t)` given `x(0)`; `σ² t` for `β = 0`.
+    pub fn variance(&self, t: f64) -> f64 {
+        self.std(t).powi(2)
+    }
+
+    /// The covariance of `x(s)` and `x(t)`, coordinate by coordinate, where `x(0)` has the variance `start`:
+    /// `e^(-β(s+t)) start + e^(-β|t-s|) variance(min(s, t))`.
+    ///
+    /// `start` is 0 for a given `x(0)`; from the stationary variance it is `σ²/(2β) e^(-β|t-s|)`.
+    ///
+    /// ```
+    /// use scorebook::diffusion::OrnsteinUhlenbeck;
+    ///
+    /// let process = OrnsteinUhlenbeck::new(2.0, 3.0, 1.0)?;
+    /// // Note 001 starts from σ²/β, which does not stay: the variance is σ²(1 + e^(-2βt))/(2β).
+    /// let later = process.covariance(9.0 / 2.0, 0.5, 0.5);
+    /// assert!((later - 9.0 / 4.0 * (1.0 + (-2f64).exp())).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn covariance(&self, start: f64, s: f64, t: f64) -> f64 {
+        let of_start = (-self.beta * (s + t)).exp() * start;
+        of_start + (-self.beta * (t - s).abs()).exp() * self.variance(s.min(t))
+    }
+
+    /// The stationary variance `σ²/(2β)`; there is none for `β = 0`.
+    pub fn stationary_variance(&self) -> Option<f64> {
+        (self.beta > 0.0).then(|| self.sigma.powi(2) / (2.0 * self.beta))
+    }
+
+    /// The stationary law `N(0, σ²/(2β) I)` with the density `(πσ²/β)^(-dim/2) e^(-β‖x‖²/σ²)`; there is none for `β = 0`.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, distribution::Density};
+    ///
+    /// let process = OrnsteinUhlenbeck::new(2.0, 3.0, 1.0)?;
+    /// let at_0 = process.stationary_law(1)?.unwrap().log_prob(&Tensor::zeros((1, 1), DType::F64, &Device::Cpu)?)?;
+    /// let expected = -0.5 * (std::f64::consts::PI * 9.0 / 2.0).ln();
+    /// assert!((at_0.to_vec1::<f64>()?[0] - expected).abs() < 1e-12);
+    /// assert!(OrnsteinUhlenbeck::new(0.0, 3.0, 1.0)?.stationary_law(1)?.is_none());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `dim` is 0.
+    pub fn stationary_law(&self, dim: usize) -> Result<Option<Gaussian>> {
+        let law = |variance: f64| Gaussian::isotropic(vec![0.0; dim], variance.sqrt());
+        self.stationary_variance().map(law).transpose()
+    }
+
+    /// The logarithm of the transition density, `ln p(x(t) = x | x(0) = x0)`: `[batch]` for states `[batch, ...]`.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let process = OrnsteinUhlenbeck::new(0.0, 2.0, 1.0)?; // Brownian motion of variance 4t.
+    /// let x = Tensor::zeros((1, 1), DType::F64, &Device::Cpu)?;
+    /// let density = process.log_transition(&x, &x, 0.25)?.exp()?.to_vec1::<f64>()?[0];
+    /// assert!((density - 1.0 / std::f64::consts::TAU.sqrt()).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `t` is not positive, or the shapes of `x` and `x0` differ.
+    pub fn log_transition(&self, x: &Tensor, x0: &Tensor, t: f64) -> Result<Tensor> {
+        checked("t", t, t > 0.0, "a positive time")?;
+        if x.dims() != x0.dims() || x.rank() == 0 {
+            let expected = format!("that of `x`, {:?}, and one of [batch, ...]", x.dims());
+            return Err(crate::Error::shape("x0", x0.dims(), expected));
+        }
+        let rows = (x - (x0 * self.mean_scale(t))?)?.reshape((x.dims()[0], ()))?;
+        let (variance, dim) = (self.variance(t), rows.dims()[1] as f64);
+        let constant = -0.5 * dim * (std::f64::consts::TAU * variance).ln();
+        Ok(rows.sqr()?.sum(1)?.affine(-0.5 / variance, constant)?)
     }
 }
 

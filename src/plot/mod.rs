@@ -8,6 +8,7 @@
 //! | [`heat_map`], [`signed_map`] | densities and signed fields on a grid |
 //! | [`vector_field`] | arrows: scores, drifts |
 //! | [`trajectories`], [`mean_band`], [`phase_plane`] | many paths over time or in the plane |
+//! | [`orders`] | errors of solvers over the length of their steps |
 //! | [`image_grid`] | images |
 //! | [`side_by_side`], [`stacked`] | figures in a row or a column |
 //! | [`svg`] | whatever you draw with [`plotters`] |
@@ -45,6 +46,7 @@ mod histogram;
 mod image_grid;
 mod line;
 mod mark;
+mod orders;
 mod pen;
 mod picture;
 mod scatter;
@@ -64,6 +66,7 @@ pub use heat_map::{grid, heat_map, signed_map};
 pub use histogram::histogram;
 pub use image_grid::image_grid;
 pub use line::{band, curve, line, reference};
+pub use orders::orders;
 pub use scatter::scatter;
 pub use side_by_side::{side_by_side, stacked};
 pub use trajectories::{mean_band, phase_plane, trajectories};

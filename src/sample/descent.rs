@@ -6,7 +6,7 @@ use crate::{
     diffusion::NoisingProcess,
     path::time_grid,
     score::Score,
-    sde::{March, Solution},
+    sde::{March, Saving, Solution},
 };
 use candle_core::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -55,8 +55,10 @@ impl Descent {
         }
         let score = Counted { score, evaluations: AtomicUsize::new(0) };
         let times = time_grid(horizon, self.t_min, self.steps)?;
-        let march = March { times: &times, record: self.record, progress: self.progress };
-        let Solution { mut x, mut trajectory, mut times, interrupted } =
+        let progress = self.progress.is_some();
+        let saving = Saving { record: self.record, progress, ..Default::default() };
+        let march = March { times: &times, saving, label: self.progress.unwrap_or_default() };
+        let Solution { mut x, mut trajectory, mut times, interrupted, .. } =
             march.run(start, |x, t, next| step(&score, x, t, next))?;
         if self.denoise && self.t_min > 0.0 && !interrupted {
             x = tweedie(process, &score, &x, self.t_min)?.detach();

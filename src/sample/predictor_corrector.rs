@@ -1,7 +1,7 @@
 //! Predictor-corrector sampling.
 
 use super::{ReverseSde, Sample, descent::Descent, reverse_sde::same_time};
-use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score, sde};
+use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score};
 use candle_core::{DType, Device, Shape, Tensor};
 
 /// Predictor-corrector sampling: after each Euler-Maruyama step of the reverse SDE, some steps of Langevin
@@ -99,7 +99,7 @@ impl PredictorCorrector {
         };
         descent.run(process, score, noise, |score, x, t, next| {
             let reverse = ReverseSde { process, score, noise: 1.0 };
-            let mut x = sde::euler_maruyama_step(&reverse, x, t, next, generator)?;
+            let mut x = reverse.euler_maruyama(x, t, next, generator)?;
             for _ in 0..self.corrector_steps {
                 x = self.correct(score, &x, next, generator)?;
             }

@@ -1,7 +1,7 @@
 //! Euler-Maruyama on the reverse SDE.
 
 use super::{ReverseSde, Sample, descent::Descent};
-use crate::{Error, Result, diffusion::NoisingProcess, random::Generator, score::Score, sde};
+use crate::{Error, Result, diffusion::NoisingProcess, random::Generator, score::Score};
 use candle_core::{Device, Shape, Tensor};
 
 /// Euler-Maruyama on the reverse SDE: with `Δt < 0`,
@@ -105,7 +105,7 @@ impl ReverseEulerMaruyama {
         };
         descent.run(process, score, noise, |score, x, t, next| {
             let reverse = ReverseSde { process, score, noise: self.noise };
-            sde::euler_maruyama_step(&reverse, x, t, next, generator)
+            reverse.euler_maruyama(x, t, next, generator)
         })
     }
 }

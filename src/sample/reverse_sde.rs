@@ -3,8 +3,9 @@
 use crate::{
     Result,
     diffusion::NoisingProcess,
+    random::Generator,
     score::Score,
-    sde::{Dispersion, Sde},
+    sde::{Dispersion, EulerMaruyama, Increment, Sde, Solver},
 };
 use candle_core::Tensor;
 
@@ -52,6 +53,20 @@ impl<P: NoisingProcess, S: Score> Sde for ReverseSde<P, S> {
 
     fn dispersion(&self, _x: &Tensor, t: f64) -> Result<Dispersion> {
         Ok(Dispersion::Scalar(self.noise * self.process.dispersion(t)))
+    }
+}
+
+impl<P: NoisingProcess, S: Score> ReverseSde<P, S> {
+    /// A step of Euler and Maruyama's with fresh noise.
+    pub(super) fn euler_maruyama(
+        &self,
+        x: &Tensor,
+        t: f64,
+        next: f64,
+        generator: &mut Generator,
+    ) -> Result<Tensor> {
+        let noise = Increment::sample(x, next - t, false, generator)?;
+        EulerMaruyama::default().step(self, x, t, next, &noise)
     }
 }
 

@@ -1,12 +1,12 @@
 //! How the noise enters an SDE.
 
 use crate::{Error, Result};
-use candle_core::Tensor;
+use candle_core::{D, Tensor};
 
 /// The dispersion `g(x, t)` at one time: a number, one number a coordinate, or a matrix.
 #[derive(Clone, Debug)]
 pub enum Dispersion {
-    /// `g` times the identity.
+    /// `g` times the identity. One number for all states, so it cannot depend on them: additive noise.
     Scalar(f64),
     /// A tensor that broadcasts over the state, often of its shape.
     Diagonal(Tensor),
@@ -66,5 +66,18 @@ impl Dispersion {
                 }
             },
         }
+    }
+
+    /// Zeros with the shape of the increments and the type and device of `x`.
+    pub(super) fn noise_like(&self, x: &Tensor) -> Result<Tensor> {
+        Ok(Tensor::zeros(self.noise_dims(x)?, x.dtype(), x.device())?)
+    }
+
+    /// The columns of a matrix, each a direction of the shape of `x`; none for the other kinds.
+    pub(super) fn columns(&self, x: &Tensor) -> Result<Vec<Tensor>> {
+        let Self::Matrix(g) = self else { return Ok(vec![]) };
+        (0..g.dim(D::Minus1)?)
+            .map(|j| Ok(g.narrow(D::Minus1, j, 1)?.squeeze(D::Minus1)?.broadcast_as(x.shape())?))
+            .collect()
     }
 }

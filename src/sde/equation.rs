@@ -1,6 +1,6 @@
 //! What an SDE is.
 
-use super::Dispersion;
+use super::{Dispersion, derivative::noise_induced_drift};
 use crate::Result;
 use candle_core::Tensor;
 use std::{fmt, sync::Arc};
@@ -20,6 +20,23 @@ pub trait Sde: Send + Sync {
     /// # Errors
     /// If the shape of `x` does not fit.
     fn dispersion(&self, x: &Tensor, t: f64) -> Result<Dispersion>;
+
+    /// The drift of the same equation written with Stratonovich's integral, `f - ½ Σ_j (g_j·∇) g_j` over the columns
+    /// `g_j` of `g`. Where the dispersion is a [number](Dispersion::Scalar) it is `f`.
+    ///
+    /// The derivatives are central differences, so any `g` will do; each column (of a diagonal: each coordinate)
+    /// takes two evaluations of `g`. To write an equation in Stratonovich's form see
+    /// [`Stratonovich`](super::Stratonovich).
+    ///
+    /// # Errors
+    /// As [`drift`](Self::drift) and [`dispersion`](Self::dispersion).
+    fn stratonovich_drift(&self, x: &Tensor, t: f64) -> Result<Tensor> {
+        let drift = self.drift(x, t)?;
+        Ok(match noise_induced_drift(self, x, t)? {
+            Some(induced) => (drift - induced)?,
+            None => drift,
+        })
+    }
 }
 
 type DriftFunction = dyn Fn(&Tensor, f64) -> candle_core::Result<Tensor> + Send + Sync;

@@ -1,19 +1,60 @@
 //! Itô stochastic differential equations `dx = f(x, t) dt + g(x, t) dw` and their solvers.
+//!
+//! | the equation | the noise | the solver | strong order |
+//! |---|---|---|---|
+//! | an ODE, or the drift alone | | [`Flow`]: Euler, Heun, Runge-Kutta; [`DormandPrince`], adaptive | 1, 2, 4; 5 |
+//! | any | any | [`EulerMaruyama`] | ½; 1 for additive noise |
+//! | any, in Stratonovich's form too | any | [`StochasticHeun`] | 1 for commutative noise |
+//! | any | commutative | [`Milstein`] | 1 |
+//! | any | additive | [`Sra1`] | 1½ |
+//! | any | diagonal, scalar | [`Sri1`] | 1½ |
+//! | any, steps as the error allows | commutative | [`Adaptive`] on a [`BrownianTree`](crate::path::BrownianTree) | 1 |
+//! | with a closed kernel | | [`Exact`] | exact |
+//!
+//! All of them take explicit steps: where a drift contracts at the rate `λ`, steps longer than `2/λ` make the solution grow
+//! without bound. The solvers look for that now and then and say so.
 
+mod adaptive;
+mod derivative;
 mod dispersion;
+mod dormand_prince;
 mod equation;
 mod euler_maruyama;
+mod exact;
 mod flow;
 mod fused;
 mod lanes;
+mod geometric_brownian_motion;
+mod milstein;
+mod order;
 mod solution;
+mod solver;
+mod sra1;
+mod sri1;
+mod stability;
+mod step_control;
+mod stochastic_heun;
+mod stratonovich;
 
+pub use adaptive::Adaptive;
 pub use dispersion::Dispersion;
+pub use dormand_prince::DormandPrince;
 pub use equation::{Ito, Sde};
 pub use euler_maruyama::EulerMaruyama;
 pub(crate) use euler_maruyama::step as euler_maruyama_step;
 pub use flow::FlowMethod;
 pub use fused::{Bins, FusedEulerMaruyama, FusedPaths, FusedSde, Histogram, PathStatistics, Start};
 pub use lanes::Lanes;
+pub(crate) use exact::check_later;
+pub use exact::{Exact, ExactTransition};
+pub use flow::{Flow, FlowMethod};
+pub use geometric_brownian_motion::GeometricBrownianMotion;
+pub use milstein::Milstein;
+pub use order::{OrderPoint, OrderReport, strong_order, weak_order};
 pub(crate) use solution::March;
-pub use solution::Solution;
+pub use solution::{Cost, Saving, Solution};
+pub use solver::{Increment, Solver};
+pub use sra1::Sra1;
+pub use sri1::Sri1;
+pub use stochastic_heun::StochasticHeun;
+pub use stratonovich::Stratonovich;

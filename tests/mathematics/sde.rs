@@ -1,11 +1,13 @@
+//! SDEs and ODEs: their solvers, the orders, the laws of what they give.
+
+mod adaptive;
+mod laws;
+mod ode;
+mod orders;
+mod requests;
+
 use crate::*;
-use scorebook::{
-    diffusion::ForwardSde,
-    metrics::values,
-    path::{BrownianMotion, time_grid},
-    random::Generator,
-    sde::{Dispersion, EulerMaruyama, Ito, Sde},
-};
+use scorebook::{diffusion::NoisingProcess, metrics::values};
 
 fn brownian(steps: usize, batch: usize, seed: u64) -> BrownianMotion {
     let times = time_grid(0.0, 1.0, steps).unwrap();
