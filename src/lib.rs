@@ -60,6 +60,8 @@ pub mod prelude {
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
+    #[doc(hidden)]
+    pub use crate::notebook::{ByDebug as _, ByDisplay as _};
     pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;

@@ -41,9 +41,14 @@ impl Toolchain {
     }
 
     /// The host's name, for example `x86_64-unknown-linux-gnu`.
-    pub(super) fn host(&self) -> anyhow::Result<&str> {
+    pub(in crate::kernel) fn host(&self) -> anyhow::Result<&str> {
         let host = self.version.lines().find_map(|line| line.strip_prefix("host: "));
         host.with_context(|| format!("`rustc -vV` names no host: {}", self.version))
+    }
+
+    /// The compiler's version, for example `1.95.0`.
+    pub(in crate::kernel) fn release(&self) -> Option<&str> {
+        self.version.lines().find_map(|line| line.strip_prefix("release: "))
     }
 
     /// The folder of the standard library's dynamic library.
@@ -53,7 +58,7 @@ impl Toolchain {
     }
 
     /// `cargo`, in the environment that `evcxr` gives it.
-    pub(super) fn cargo(&self) -> Command {
+    pub(in crate::kernel) fn cargo(&self) -> Command {
         let mut command = match linker() {
             Some("mold") => {
                 let mut mold = Command::new("mold");
