@@ -64,13 +64,13 @@ pub mod prelude {
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
+    pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::markov::{
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
         TransitionMatrix, diagnostics,
     };
-    pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
-    pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
-    pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
+    #[doc(hidden)]
+    pub use crate::notebook::{ByDebug as _, ByDisplay as _};
     pub use crate::path::{BrownianMotion, BrownianTree, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;

@@ -2,9 +2,12 @@
 
 use evcxr::CommandContext;
 use jupyter_protocol::{CompleteReply, InspectReply, Media, MediaType};
+use serde_json::{Map, Value, json};
+
+use super::syntax::SHOW;
 
 /// The byte offset of the character with this number; the end if there are not so many.
-fn byte_offset(code: &str, characters: usize) -> usize {
+pub(super) fn byte_offset(code: &str, characters: usize) -> usize {
     code.char_indices().nth(characters).map_or(code.len(), |(offset, _)| offset)
 }
 
@@ -13,28 +16,40 @@ fn character_count(code: &str, offset: usize) -> usize {
     code.char_indices().take_while(|(start, _)| *start < offset).count()
 }
 
+/// Whether a name can hold this character.
+pub(super) fn is_of_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
 /// What could stand at the cursor, which counts characters.
 pub(super) fn complete(context: &mut CommandContext, code: &str, cursor: usize) -> CompleteReply {
     let nothing =
         CompleteReply { cursor_start: cursor, cursor_end: cursor, ..CompleteReply::default() };
     let Ok(found) = context.completions(code, byte_offset(code, cursor)) else { return nothing };
-    let mut matches: Vec<String> =
-        found.completions.into_iter().map(|completion| completion.code).collect();
-    matches.sort();
-    matches.dedup();
-    CompleteReply {
-        matches,
-        cursor_start: character_count(code, found.start_offset),
-        cursor_end: character_count(code, found.end_offset),
-        ..CompleteReply::default()
-    }
+    let mut completions = found.completions;
+    completions.retain(|completion| !completion.code.starts_with(SHOW));
+    completions.sort_by(|a, b| a.code.cmp(&b.code));
+    completions.dedup_by(|a, b| a.code == b.code);
+    let cursor_start = character_count(code, found.start_offset);
+    let cursor_end = character_count(code, found.end_offset);
+    // What JupyterLab shows beside each.
+    let kinds: Vec<Value> = completions
+        .iter()
+        .map(|completion| {
+            json!({ "text": completion.code, "type": completion.kind, "start": cursor_start,
+                    "end": cursor_end, "signature": completion.label })
+        })
+        .collect();
+    let mut metadata = Map::new();
+    metadata.insert("_jupyter_types_experimental".into(), kinds.into());
+    let matches = completions.into_iter().map(|completion| completion.code).collect();
+    CompleteReply { matches, cursor_start, cursor_end, metadata, ..CompleteReply::default() }
 }
 
 /// What the name at the cursor means.
 pub(super) fn inspect(context: &mut CommandContext, code: &str, cursor: usize) -> InspectReply {
     let start = byte_offset(code, cursor);
-    let in_name = |c: char| c.is_alphanumeric() || c == '_';
-    let end = code[start..].find(|c| !in_name(c)).map_or(code.len(), |length| start + length);
+    let end = code[start..].find(|c| !is_of_name(c)).map_or(code.len(), |length| start + length);
     match context.hover_at(code, end) {
         Ok((text, html)) if text != "No documentation found" => InspectReply {
             found: true,

@@ -2,8 +2,34 @@
 
 use jupyter_protocol::IsCompleteReply;
 
-/// Complete unless a bracket, a string or a comment is open; invalid if a bracket closes nothing.
+use super::syntax::Code;
+
+/// Incomplete if a bracket, a string or a comment is open, or if the parser misses something at the end; invalid if it
+/// misses something before.
 pub(super) fn is_complete(code: &str) -> IsCompleteReply {
+    match brackets(code) {
+        Brackets::Closed => {}
+        Brackets::Open(depth) => return IsCompleteReply::incomplete("    ".repeat(depth)),
+        Brackets::Wrong => return IsCompleteReply::invalid(),
+    }
+    let end = code.trim_end().len();
+    match Code::parse(code).errors().into_iter().min() {
+        None => IsCompleteReply::complete(),
+        Some(at) if at >= end => IsCompleteReply::incomplete(String::new()),
+        Some(_) => IsCompleteReply::invalid(),
+    }
+}
+
+/// What the brackets of a code say.
+enum Brackets {
+    Closed,
+    /// So many of them are open, none where it is a string or a comment.
+    Open(usize),
+    /// One closes nothing.
+    Wrong,
+}
+
+fn brackets(code: &str) -> Brackets {
     let mut open = Vec::new();
     let mut rest = code.chars().peekable();
     while let Some(c) = rest.next() {
@@ -19,7 +45,7 @@ pub(super) fn is_complete(code: &str) -> IsCompleteReply {
                     _ => '{',
                 };
                 if open.pop() != Some(partner) {
-                    return IsCompleteReply::invalid();
+                    return Brackets::Wrong;
                 }
                 true
             }
@@ -42,14 +68,10 @@ pub(super) fn is_complete(code: &str) -> IsCompleteReply {
             }
         };
         if !closed {
-            return IsCompleteReply::incomplete(String::new());
+            return Brackets::Open(0);
         }
     }
-    if open.is_empty() {
-        IsCompleteReply::complete()
-    } else {
-        IsCompleteReply::incomplete("    ".repeat(open.len()))
-    }
+    if open.is_empty() { Brackets::Closed } else { Brackets::Open(open.len()) }
 }
 
 type Rest<'a> = std::iter::Peekable<std::str::Chars<'a>>;
@@ -146,10 +168,23 @@ mod tests {
         ] {
             assert_eq!(status(code), Complete, "{code}");
         }
-        for code in ["fn f() {", "\"abc", "/* x", "r#\"x\"", "vec![1,"] {
+        for code in [
+            "fn f() {",
+            "\"abc",
+            "/* x",
+            "r#\"x\"",
+            "vec![1,",
+            "let x =",
+            "1 +",
+            "let y = 2",
+            "fn f()",
+        ] {
             assert_eq!(status(code), Incomplete, "{code}");
         }
-        assert_eq!(status("f(]"), Invalid);
+        for code in ["f(]", "let 5x = 1;", "fn 1() {}", "let x = ;", "1 2 3;"] {
+            assert_eq!(status(code), Invalid, "{code}");
+        }
+        assert_eq!(status(":dep rand\nlet x = 1;"), Complete);
         assert_eq!(is_complete("fn f() { if x {").indent, "        ");
     }
 }

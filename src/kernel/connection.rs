@@ -1,14 +1,19 @@
 //! The connection file and the sockets.
 
-use std::path::Path;
+use std::fs;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt};
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
+use jupyter_protocol::Transport;
 use jupyter_zmq_client::{
     ConnectionInfo, KernelControlConnection, KernelHeartbeatConnection, KernelIoPubXPubConnection,
     KernelShellConnection, KernelStdinConnection, create_kernel_control_connection,
     create_kernel_heartbeat_connection, create_kernel_iopub_xpub_connection,
     create_kernel_shell_connection, create_kernel_stdin_connection,
 };
+
+use super::gate;
 
 /// Reads the connection file that Jupyter wrote.
 ///
@@ -31,7 +36,32 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ConnectionInfo> {
             connection.signature_scheme
         );
     }
+    if fs::metadata(path).is_ok_and(|data| data.mode() & 0o077 != 0) {
+        eprintln!(
+            "{} can be read by other users, who can then run code in this kernel; \
+             it should have the permissions 0600",
+            path.display()
+        );
+    }
     Ok(connection)
+}
+
+/// The longest path that the operating system takes for a socket.
+const LONGEST_PATH: usize = 100;
+
+/// The folder of the sockets behind the gate, the reader's alone: in the kernel's own folder, or, where that has too
+/// long a name, in the one for temporary files.
+fn private_folder(kernel: &Path) -> anyhow::Result<PathBuf> {
+    let mut folder = kernel.join("wire");
+    if folder.as_os_str().len() + "/socket-65535".len() > LONGEST_PATH {
+        folder = std::env::temp_dir().join(format!("scorebook-{}", std::process::id()));
+    }
+    let _ = fs::remove_dir_all(&folder);
+    fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&folder)
+        .with_context(|| format!("cannot create {}", folder.display()))?;
+    Ok(folder)
 }
 
 /// The kernel's five sockets, bound to the address of the connection file and no other.
@@ -41,33 +71,54 @@ pub(super) struct Sockets {
     pub(super) stdin: KernelStdinConnection,
     pub(super) iopub: KernelIoPubXPubConnection,
     pub(super) heartbeat: KernelHeartbeatConnection,
+    /// Where the sockets are, if they stand behind a gate.
+    folder: Option<PathBuf>,
 }
 
 impl Sockets {
+    /// Binds them, behind a [`gate`] where strangers can come: with TCP. Sockets that are files (IPC) are bound as they
+    /// are. `kernel` is the kernel's folder.
+    ///
     /// # Errors
     /// A port is taken, or the address is not this machine's.
-    pub(super) async fn bind(connection: &ConnectionInfo) -> anyhow::Result<Self> {
+    pub(super) async fn bind(connection: &ConnectionInfo, kernel: &Path) -> anyhow::Result<Self> {
         let session = uuid::Uuid::new_v4().to_string();
-        let cannot =
-            |socket: &str, port: u16| format!("cannot bind the {socket} socket to port {port}");
-        Ok(Self {
-            shell: create_kernel_shell_connection(connection, &session)
-                .await
-                .with_context(|| cannot("shell", connection.shell_port))?,
-            control: create_kernel_control_connection(connection, &session)
-                .await
-                .with_context(|| cannot("control", connection.control_port))?,
-            stdin: create_kernel_stdin_connection(connection, &session)
-                .await
-                .with_context(|| cannot("stdin", connection.stdin_port))?,
-            iopub: create_kernel_iopub_xpub_connection(connection, &session)
-                .await
-                .with_context(|| cannot("iopub", connection.iopub_port))?,
-            heartbeat: create_kernel_heartbeat_connection(connection)
-                .await
-                .with_context(|| cannot("heartbeat", connection.hb_port))?,
-        })
+        let mut inner = connection.clone();
+        let folder = match connection.transport {
+            Transport::IPC => None,
+            Transport::TCP => Some(private_folder(kernel)?),
+        };
+        if let Some(folder) = &folder {
+            inner.transport = Transport::IPC;
+            inner.ip = folder.join("socket").to_string_lossy().into_owned();
+        }
+        let cannot = "cannot bind the kernel's sockets";
+        let sockets = Self {
+            shell: create_kernel_shell_connection(&inner, &session).await.context(cannot)?,
+            control: create_kernel_control_connection(&inner, &session).await.context(cannot)?,
+            stdin: create_kernel_stdin_connection(&inner, &session).await.context(cannot)?,
+            iopub: create_kernel_iopub_xpub_connection(&inner, &session).await.context(cannot)?,
+            heartbeat: create_kernel_heartbeat_connection(&inner).await.context(cannot)?,
+            folder,
+        };
+        if let Some(folder) = &sockets.folder {
+            for port in ports(connection) {
+                gate::open(&connection.ip, port, folder.join(format!("socket-{port}"))).await?;
+            }
+        }
+        Ok(sockets)
     }
+
+    /// What to remove when the kernel ends.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        self.folder.clone()
+    }
+}
+
+fn ports(connection: &ConnectionInfo) -> [u16; 5] {
+    let ConnectionInfo { shell_port, control_port, stdin_port, iopub_port, hb_port, .. } =
+        connection;
+    [*shell_port, *control_port, *stdin_port, *iopub_port, *hb_port]
 }
 
 /// Answers every heartbeat, for as long as the kernel lives.

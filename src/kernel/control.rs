@@ -8,8 +8,9 @@ use jupyter_zmq_client::KernelControlConnection;
 
 use super::interruption::Interruption;
 use super::publisher::Publisher;
-use super::request::{answer, next};
+use super::request::{answer, next, refusal};
 use super::shell::kernel_info;
+use super::wire::{Checkpoint, Request};
 
 /// Returns when the process that started the kernel has ended, if it asked for that: a server that was
 /// killed cannot shut its kernels down.
@@ -32,10 +33,11 @@ pub(super) async fn serve(
     socket: KernelControlConnection,
     publisher: &Publisher,
     interruption: &Arc<Interruption>,
+    checkpoint: &Checkpoint,
 ) {
     let (mut replies, mut requests) = socket.split();
     loop {
-        let message = next(&mut requests).await;
+        let Request { message, fault } = next(&mut requests, checkpoint).await;
         publisher.busy(&message);
         let mut over = false;
         match &message.content {
@@ -57,7 +59,13 @@ pub(super) async fn serve(
             JupyterMessageContent::KernelInfoRequest(_) => {
                 answer(&mut replies, kernel_info(), &message).await;
             }
-            _ => {}
+            content => {
+                let kind = content.message_type();
+                let why = fault.unwrap_or_else(|| format!("{kind} is not known here"));
+                if let Some(reply) = refusal(kind, "BadRequest", &why) {
+                    answer(&mut replies, reply, &message).await;
+                }
+            }
         }
         publisher.idle(&message);
         if over {

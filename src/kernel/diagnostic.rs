@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use evcxr::CompilationError;
 
+use super::syntax::Shown;
+
 /// `text` in the colour of errors, by the escape codes that notebooks understand.
 pub(super) fn red(text: &str) -> String {
     format!("\u{1b}[1;31m{text}\u{1b}[0m")
@@ -21,10 +23,12 @@ pub(super) fn headline(error: &CompilationError) -> String {
     }
 }
 
-/// The error as the compiler shows it, but with the lines and line numbers of the cell.
-pub(super) fn render(error: &CompilationError, code: &str) -> String {
+/// The error as the compiler shows it, but with the lines and line numbers of the cell. `shown` is what the cell was
+/// compiled as, if its last expression was changed.
+pub(super) fn render(error: &CompilationError, code: &str, shown: Option<&Shown>) -> String {
+    let column = |line, column| shown.map_or(column, |shown| shown.column(line, column));
     let name = error.code().map_or_else(|| "error".into(), |code| format!("error[{code}]"));
-    let mut shown = format!("{}: {}\n", red(&name), error.message());
+    let mut text = format!("{}: {}\n", red(&name), error.message());
     let lines: Vec<&str> = code.lines().collect();
     for message in error.spanned_messages() {
         // Where the compiler has nothing to say about a place, evcxr repeats the message.
@@ -32,23 +36,60 @@ pub(super) fn render(error: &CompilationError, code: &str) -> String {
         let label = if repeated { "" } else { &message.label };
         match &message.span {
             Some(span) => {
-                let end = (span.end_line == span.start_line).then_some(span.end_column);
-                shown.push_str(&excerpt(&lines, span.start_line, span.start_column, end, label));
+                let start = column(span.start_line, span.start_column);
+                let end = (span.end_line == span.start_line)
+                    .then(|| column(span.end_line, span.end_column));
+                text.push_str(&excerpt(&lines, span.start_line, start, end, label));
             }
             None if !label.is_empty() => {
-                let _ = writeln!(shown, "  = {label}");
+                let _ = writeln!(text, "  = {label}");
             }
             None => {}
         }
     }
-    for help in error.help() {
-        // The replacement that the compiler suggests stands in a paragraph of its own.
-        let _ = writeln!(shown, "{}: {}", blue("help"), help.trim_end().replace("\n\n", ": "));
+    for (kind, advice) in advice(error) {
+        let _ = writeln!(text, "{}: {advice}", blue(&kind));
     }
     if let Some(hint) = error.evcxr_extra_hint() {
-        let _ = writeln!(shown, "{}: {hint}", blue("note"));
+        let _ = writeln!(text, "{}: {hint}", blue("note"));
     }
-    shown.trim_end().to_owned()
+    text.trim_end().to_owned()
+}
+
+/// The compiler's notes and help, each with its word and with the code that it suggests. What it says of generated
+/// code is left out.
+fn advice(error: &CompilationError) -> Vec<(String, String)> {
+    let children = error.json["children"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let mut all: Vec<(String, String)> = Vec::new();
+    for child in children {
+        let (Some(kind @ ("help" | "note")), Some(message)) =
+            (child["level"].as_str(), child["message"].as_str())
+        else {
+            continue;
+        };
+        let spans = child["spans"].as_array().map(Vec::as_slice).unwrap_or_default();
+        let mut suggested: Vec<&str> =
+            spans.iter().filter_map(|span| span["suggested_replacement"].as_str()).collect();
+        suggested.dedup();
+        let is_generated = |text: &&str| text.to_lowercase().contains("evcxr");
+        // A note that points to a place would need that place's lines.
+        if (kind == "note" && !spans.is_empty())
+            || std::iter::once(&message).chain(&suggested).any(is_generated)
+        {
+            continue;
+        }
+        let list: Vec<&str> =
+            suggested.iter().map(|text| text.trim()).filter(|text| !text.is_empty()).collect();
+        let text = match &list[..] {
+            [] => message.to_owned(),
+            [one] => format!("{message}: {one}"),
+            many => format!("{message}:\n    {}", many.join("\n    ")),
+        };
+        if !all.iter().any(|(_, said)| *said == text) {
+            all.push((kind.to_owned(), text));
+        }
+    }
+    all
 }
 
 /// One line of the cell with the place underlined; lines and columns count from 1.
@@ -67,18 +108,45 @@ fn excerpt(lines: &[&str], line: usize, column: usize, end: Option<usize>, label
     )
 }
 
-/// The line of the cell to which `location` belongs, if it lies in the cell. `source` is the generated
-/// file in which `code` was compiled; its line is looked for among those of the cell.
-pub(super) fn line_of_cell(location: &str, code: &str, source: &str) -> Option<String> {
+/// What is known of the code in which a panic may have happened.
+pub(super) struct Sources<'a> {
+    /// The generated file that was compiled.
+    pub(super) generated: &'a str,
+    /// The cell as it went into that file.
+    pub(super) compiled: &'a str,
+    /// The cell as the reader wrote it; it has the same lines.
+    pub(super) cell: &'a str,
+    /// The cells before, with their numbers.
+    pub(super) earlier: &'a [(usize, String)],
+}
+
+/// The line of the cell, or of an earlier one, to which `location` belongs.
+pub(super) fn line_of_cell(location: &str, sources: &Sources) -> Option<String> {
     let mut parts = location.rsplitn(3, ':');
     let (_column, line, file) = (parts.next()?, parts.next()?, parts.next()?);
     if file != "src/lib.rs" {
         return None;
     }
     let index = line.parse::<usize>().ok()?.checked_sub(1)?;
-    let wanted = source.lines().nth(index)?.trim();
-    let number = code.lines().position(|line| line.trim() == wanted)? + 1;
-    Some(format!("  --> line {number} of the cell: {wanted}"))
+    let mut generated = sources.generated.lines().skip(index);
+    let wanted = generated.next()?.trim();
+    // Of equal lines it is the one with as many behind it: generated lines stand before the cell's own.
+    let behind = generated.filter(|line| line.trim() == wanted).count();
+    let places = |code: &str| -> Vec<usize> {
+        code.lines().enumerate().filter(|(_, line)| line.trim() == wanted).map(|(i, _)| i).collect()
+    };
+    let here = places(sources.compiled);
+    if let Some(last) = here.len().checked_sub(1) {
+        let number = here[last.saturating_sub(behind)];
+        let text = sources.cell.lines().nth(number)?.trim();
+        return Some(format!("  --> line {} of the cell: {text}", number + 1));
+    }
+    let (count, number) = sources
+        .earlier
+        .iter()
+        .rev()
+        .find_map(|(count, code)| Some((count, places(code).first().copied()?)))?;
+    Some(format!("  --> line {} of cell [{count}]: {wanted}", number + 1))
 }
 
 #[cfg(test)]

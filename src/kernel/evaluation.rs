@@ -1,23 +1,28 @@
 //! The thread that compiles and runs cells.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::process::Child;
-use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use evcxr::{CommandContext, Error, EvalCallbacks, EvalContextOutputs};
 use jupyter_protocol::{CompleteReply, InspectReply, JupyterMessage};
 use scorebook::notebook::Bundle;
+use scorebook::notebook::channel::Answer;
 use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::{oneshot, watch};
 
-use super::analysis;
+use super::diagnostic::Sources;
 use super::failure::Failure;
 use super::interruption::{Interruption, Outcome};
+use super::names::Names;
 use super::output::{self, Barrier, Ending, Outputs};
-use super::startup::{Helpers, PRELUDE};
+use super::startup::{Helpers, PRELUDE, Started};
 use super::stdin::Question;
+use super::syntax::{self, SHOW, Shown};
+use super::{analysis, rebuild};
 
 /// rust-analyzer recurses deeply.
 const STACK: usize = 64 << 20;
@@ -33,8 +38,14 @@ pub(super) struct Cell {
     pub(super) questions: Option<UnboundedSender<Question>>,
 }
 
+/// How a cell went: its value, if it has shown one.
+pub(super) type Evaluated = Result<Option<Bundle>, Failure>;
+
+/// After so long without a request the thread looks for something useful to do.
+const IDLE: Duration = Duration::from_millis(300);
+
 enum Job {
-    Run(Box<Cell>, oneshot::Sender<Result<(), Failure>>),
+    Run(Box<Cell>, oneshot::Sender<Evaluated>),
     Complete(String, usize, oneshot::Sender<CompleteReply>),
     Inspect(String, usize, oneshot::Sender<InspectReply>),
 }
@@ -43,6 +54,8 @@ enum Job {
 #[derive(Clone)]
 pub(super) struct Evaluator {
     jobs: Sender<Job>,
+    /// What can be answered while the thread is busy.
+    pub(super) names: Arc<Names>,
     /// What the kernel is doing before it can run cells, when that takes long; else nothing.
     pub(super) news: watch::Receiver<String>,
 }
@@ -53,12 +66,14 @@ impl Evaluator {
     /// # Errors
     /// The operating system refuses the thread.
     pub(super) fn start(
-        start: impl FnOnce(Helpers) -> anyhow::Result<(CommandContext, Barrier)> + Send + 'static,
+        start: impl FnOnce(Helpers) -> anyhow::Result<Started> + Send + 'static,
         outputs: Arc<Outputs>,
         interruption: Arc<Interruption>,
     ) -> std::io::Result<Self> {
         let (jobs, waiting) = mpsc::channel();
         let (reporter, news) = watch::channel(String::new());
+        let names = Arc::new(Names::default());
+        let known = Arc::clone(&names);
         std::thread::Builder::new().name("evaluation".into()).stack_size(STACK).spawn(
             move || {
                 let barrier = |channels: EvalContextOutputs| {
@@ -70,15 +85,21 @@ impl Evaluator {
                 });
                 reporter.send_replace(String::new());
                 match started {
-                    Ok((context, barrier)) => {
+                    Ok(Started { context, barrier, cells, renewal }) => {
                         let process = context.process_handle();
                         let mut engine = Engine {
                             context,
                             process,
+                            cells,
+                            renewal,
                             attached: 0,
                             outputs,
                             barrier,
                             interruption,
+                            names,
+                            inputs: Vec::new(),
+                            warned: String::new(),
+                            formats_itself: false,
                         };
                         engine.attached = engine.group();
                         engine.interruption.attach(engine.attached);
@@ -88,11 +109,11 @@ impl Evaluator {
                 }
             },
         )?;
-        Ok(Self { jobs, news })
+        Ok(Self { jobs, names: known, news })
     }
 
     /// Runs a cell; the receiver hears how it went.
-    pub(super) fn run(&self, cell: Cell) -> oneshot::Receiver<Result<(), Failure>> {
+    pub(super) fn run(&self, cell: Cell) -> oneshot::Receiver<Evaluated> {
         self.post(|answer| Job::Run(Box::new(cell), answer))
     }
 
@@ -128,11 +149,22 @@ fn refuse(waiting: &Receiver<Job>, failure: &Failure) {
 struct Engine {
     context: CommandContext,
     process: Arc<Mutex<Child>>,
+    /// The folder of the cells' crate.
+    cells: PathBuf,
+    /// Restores the dependencies and the prelude after `:clear`.
+    renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
     /// The process in which the library has attached itself.
     attached: u32,
     outputs: Arc<Outputs>,
     barrier: Barrier,
     interruption: Arc<Interruption>,
+    names: Arc<Names>,
+    /// The cells so far, with their numbers.
+    inputs: Vec<(usize, String)>,
+    /// The cell that was not run but answered with a warning.
+    warned: String,
+    /// The reader has chosen a format for values, which only `evcxr` itself honours.
+    formats_itself: bool,
 }
 
 impl Engine {
@@ -149,8 +181,22 @@ impl Engine {
             );
             self.barrier.wait();
         }
-        for job in waiting {
-            self.job(job);
+        loop {
+            match waiting.recv_timeout(IDLE) {
+                Ok(job) => self.job(job),
+                Err(RecvTimeoutError::Disconnected) => return,
+                Err(RecvTimeoutError::Timeout) => {
+                    if let Some((name, kind)) = self.names.unknown() {
+                        let code = format!("{name}.");
+                        let found =
+                            guarded(|| analysis::complete(&mut self.context, &code, code.len()));
+                        self.names.learn(kind, found.unwrap_or_default().matches);
+                    } else {
+                        let Ok(job) = waiting.recv() else { return };
+                        self.job(job);
+                    }
+                }
+            }
         }
     }
 
@@ -171,54 +217,150 @@ impl Engine {
         }
     }
 
-    fn run(&mut self, cell: &Cell) -> Result<(), Failure> {
+    fn run(&mut self, cell: &Cell) -> Evaluated {
         self.attach()?;
-        let mut variables: Vec<String> =
-            self.context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
-        variables.sort();
+        let code = self.begin_anew(&cell.code)?;
+        let variables = self.variables();
+        self.warn(&code, &variables)?;
+        let commands = syntax::commands(&code);
+        self.formats_itself |= commands.iter().any(|(name, _)| ["fmt", "types"].contains(name));
         self.outputs.begin((!cell.silent).then(|| cell.parent.clone()), cell.count);
         self.interruption.begin();
-        let result = self.evaluate(cell);
+        let (result, shown) = self.evaluate(cell, &code);
         self.barrier.wait();
         let outcome = self.interruption.end();
         let ending = self.outputs.end();
         self.interruption.attach(self.group());
-        self.judge(cell, result, ending, outcome, &variables)
+        let judged = self.judge(&code, shown.as_ref(), result, ending, outcome, &variables);
+        self.names.update(self.context.variables_and_types(), self.context.defined_item_names());
+        if !cell.silent {
+            self.inputs.push((cell.count, code));
+        }
+        judged.map(|()| self.outputs.value())
     }
 
-    fn evaluate(&mut self, cell: &Cell) -> Result<evcxr::EvalOutputs, Error> {
-        let ask = |prompt: String, password: bool| {
-            let Some(questions) = &cell.questions else { return String::new() };
-            let (answer, answers) = mpsc::channel();
+    fn variables(&self) -> Vec<String> {
+        let mut variables: Vec<String> =
+            self.context.variables_and_types().map(|(name, _)| name.to_owned()).collect();
+        variables.sort();
+        variables
+    }
+
+    /// Does first what ends the process of the cells, `:clear` and `:restart`, so that the rest of the cell finds the
+    /// library in the new one; that rest, with the same lines.
+    fn begin_anew(&mut self, code: &str) -> Result<String, Failure> {
+        let commands = syntax::commands(code);
+        let clears = commands.iter().any(|(name, _)| *name == "clear");
+        if !clears && !commands.iter().any(|(name, _)| *name == "restart") {
+            return Ok(code.to_owned());
+        }
+        let done = self.context.execute(if clears { ":clear" } else { ":restart" });
+        done.map_err(|error| Failure::message(&error.to_string()))?;
+        if clears {
+            self.outputs.begin(None, 0);
+            let renewed = (self.renewal)(&mut self.context);
+            self.barrier.wait();
+            renewed.map_err(|error| Failure::message(&format!("{error:#}")))?;
+            self.attached = self.group();
+            self.interruption.attach(self.attached);
+            self.formats_itself = false;
+        }
+        self.attach()?;
+        let rest = |line: &str| match syntax::commands(line).first() {
+            Some(("clear" | "restart", _)) => String::new(),
+            _ => line.to_owned(),
+        };
+        Ok(code.lines().map(rest).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Fails once if a `:dep` in the code would have that compiled anew which variables depend on.
+    fn warn(&mut self, code: &str, variables: &[String]) -> Result<(), Failure> {
+        let added: Vec<(&str, &str)> = syntax::commands(code)
+            .into_iter()
+            .filter(|(name, what)| *name == "dep" && !what.starts_with(['.', '/']))
+            .map(|(_, what)| what.split_once('=').unwrap_or((what, "\"*\"")))
+            .map(|(name, what)| (name.trim(), what.trim()))
+            .collect();
+        if added.is_empty() || variables.is_empty() || self.warned == code {
+            return Ok(());
+        }
+        // Without an answer `evcxr` tells what is wrong.
+        let rebuilt = rebuild::rebuilt(&self.cells, &added).unwrap_or_default();
+        if rebuilt.is_empty() {
+            return Ok(());
+        }
+        code.clone_into(&mut self.warned);
+        Err(Failure::warning(&format!(
+            "{} would be compiled in another way than now, and what depends on it anew, which can take minutes; \
+             these variables would be lost: {}",
+            rebuilt.join(", "),
+            variables.join(", ")
+        )))
+    }
+
+    /// Compiles and runs the code; with what the compiler saw, if that was not the code itself.
+    fn evaluate(
+        &mut self,
+        cell: &Cell,
+        code: &str,
+    ) -> (Result<evcxr::EvalOutputs, Error>, Option<Shown>) {
+        if !self.formats_itself
+            && let Some(shown) = Shown::new(code)
+        {
+            let result = self.execute(cell, &shown.code);
+            match &result {
+                Err(Error::CompilationErrors(errors)) if errors.iter().any(is_about_showing) => {}
+                _ => return (result, Some(shown)),
+            }
+        }
+        (self.execute(cell, code), None)
+    }
+
+    fn execute(&mut self, cell: &Cell, code: &str) -> Result<evcxr::EvalOutputs, Error> {
+        let (outputs, barrier) = (Arc::clone(&self.outputs), self.barrier.clone());
+        let interruption = Arc::clone(&self.interruption);
+        let answer = |prompt: String, password: bool| -> Result<String, String> {
+            let Some(questions) = &cell.questions else {
+                return Err("this client answers no questions (it does not allow input)".into());
+            };
+            let (answer, mut answers) = oneshot::channel();
             let parent = cell.parent.clone();
             let _ = questions.send(Question { prompt, password, parent, answer });
-            // An interrupt ends the cells' process, which no longer waits for the answer then.
             loop {
-                match answers.recv_timeout(Duration::from_millis(200)) {
-                    Ok(text) => return text,
-                    Err(mpsc::RecvTimeoutError::Timeout) if self.interruption.is_pending() => {
-                        return String::new();
+                match answers.try_recv() {
+                    Ok(answer) => return answer,
+                    Err(oneshot::error::TryRecvError::Closed) => {
+                        return Err("the kernel asks no more questions".into());
                     }
-                    Err(mpsc::RecvTimeoutError::Timeout) => {}
-                    Err(mpsc::RecvTimeoutError::Disconnected) => return String::new(),
+                    Err(_) if interruption.is_pending() => {
+                        return Err("the cell was interrupted".into());
+                    }
+                    Err(_) => std::thread::sleep(Duration::from_millis(20)),
                 }
             }
         };
+        let input_reader = |_| {
+            // What was printed before, and the question itself.
+            barrier.wait();
+            let (prompt, password) = outputs.question();
+            let answer = match answer(prompt, password) {
+                Ok(text) => Answer::Text(text),
+                Err(why) => Answer::Refused(why),
+            };
+            serde_json::to_string(&answer).unwrap_or_default()
+        };
         let context = &mut self.context;
         let evaluated = catch_unwind(AssertUnwindSafe(|| {
-            context.execute_with_callbacks(
-                &cell.code,
-                &mut EvalCallbacks {
-                    input_reader: &|request| ask(request.prompt, request.is_password),
-                },
-            )
+            let callbacks = &mut EvalCallbacks { input_reader: &input_reader };
+            context.execute_with_callbacks(code, callbacks)
         }));
         evaluated.unwrap_or_else(|_| Err(Error::Message("the evaluation engine panicked".into())))
     }
 
     fn judge(
         &mut self,
-        cell: &Cell,
+        code: &str,
+        shown: Option<&Shown>,
         result: Result<evcxr::EvalOutputs, Error>,
         ending: Ending,
         outcome: Outcome,
@@ -234,12 +376,18 @@ impl Engine {
             }
             (Err(Error::SubprocessTerminated(cause)), _) => Err(Failure::died(&cause, variables)),
             (Err(Error::CompilationErrors(errors)), _) => {
-                Err(Failure::compilation(&errors, &cell.code))
+                Err(Failure::compilation(&errors, code, shown))
             }
             (Err(other), _) => Err(Failure::message(&other.to_string())),
             (Ok(_), Ending::Panicked { text, location }) => {
-                let source = self.context.last_source().unwrap_or_default();
-                Err(Failure::panic(&text, &location, &cell.code, &source))
+                let generated = self.context.last_source().unwrap_or_default();
+                let sources = Sources {
+                    generated: &generated,
+                    compiled: shown.map_or(code, |shown| &shown.code),
+                    cell: code,
+                    earlier: &self.inputs,
+                };
+                Err(Failure::panic(&text, &location, &sources))
             }
             (Ok(_), Ending::Failed(text)) => Err(Failure::question_mark(&text)),
             (Ok(_), _) if outcome != Outcome::None => Err(Failure::interrupted(outcome, variables)),
@@ -274,6 +422,13 @@ impl Engine {
     fn group(&self) -> u32 {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).id()
     }
+}
+
+/// Whether the error may come from the way in which a value is shown: it is not known how, or the type of the value
+/// is not known where its method is called.
+fn is_about_showing(error: &evcxr::CompilationError) -> bool {
+    let by_types = ["E0282", "E0283", "E0658", "E0689"];
+    error.message().contains(SHOW) || error.code().is_some_and(|code| by_types.contains(&code))
 }
 
 /// Keeps the thread alive when the analysis panics.

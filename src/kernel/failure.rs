@@ -1,9 +1,10 @@
 //! What went wrong in a cell, as the front end is told.
 
-use jupyter_protocol::{ErrorOutput, ReplyError};
+use jupyter_protocol::{ErrorOutput, ExpressionResult, ReplyError};
 
-use super::diagnostic;
+use super::diagnostic::{self, Sources};
 use super::interruption::{GRACE, Outcome};
+use super::syntax::Shown;
 
 /// A failed cell: a name, a text and the lines that are shown.
 #[derive(Clone, Debug, PartialEq)]
@@ -22,15 +23,19 @@ impl Failure {
     }
 
     /// The code does not compile.
-    pub(super) fn compilation(errors: &[evcxr::CompilationError], code: &str) -> Self {
+    pub(super) fn compilation(
+        errors: &[evcxr::CompilationError],
+        code: &str,
+        shown: Option<&Shown>,
+    ) -> Self {
         let text = errors.first().map(diagnostic::headline).unwrap_or_default();
-        let traceback = errors.iter().map(|error| diagnostic::render(error, code)).collect();
+        let traceback = errors.iter().map(|error| diagnostic::render(error, code, shown)).collect();
         Self { name: "CompileError".into(), text, traceback }
     }
 
     /// A panic at `location` (a file and a position in it).
-    pub(super) fn panic(text: &str, location: &str, code: &str, source: &str) -> Self {
-        let place = diagnostic::line_of_cell(location, code, source)
+    pub(super) fn panic(text: &str, location: &str, sources: &Sources) -> Self {
+        let place = diagnostic::line_of_cell(location, sources)
             .unwrap_or_else(|| format!("  --> {location}"));
         let text = if text.is_empty() { "the cell panicked" } else { text };
         Self::new("Panic", text, vec![place])
@@ -65,6 +70,11 @@ impl Failure {
         Self::new("Interrupted", "the cell was stopped before it ran", Vec::new())
     }
 
+    /// Something would be lost, and was not done yet.
+    pub(super) fn warning(text: &str) -> Self {
+        Self::new("Warning", text, vec!["Run the cell again to do it all the same.".into()])
+    }
+
     /// Anything else: a command that failed, a type that cannot be kept.
     pub(super) fn message(text: &str) -> Self {
         Self::new("Error", text, Vec::new())
@@ -77,6 +87,12 @@ impl Failure {
             evalue: self.text.clone(),
             traceback: self.traceback.clone(),
         })
+    }
+
+    /// As the answer to an expression of the client's.
+    pub(super) fn expression(self) -> ExpressionResult {
+        let Self { name: ename, text: evalue, traceback } = self;
+        ExpressionResult::Error { ename, evalue, traceback }
     }
 
     /// As an output of the cell.
@@ -116,11 +132,30 @@ mod tests {
 
     #[test]
     fn a_panic_names_the_line_of_the_cell() {
-        let code = "let v = vec![1];\nlet y = v[3];";
-        let source = "// generated\nfn f() {\nlet v = vec![1];\nlet y = v[3];\n}\n";
-        let failure = Failure::panic("out of bounds", "src/lib.rs:4:9", code, source);
-        assert_eq!(failure.traceback[1], "  --> line 2 of the cell: let y = v[3];");
-        let elsewhere = Failure::panic("no", "/cargo/x.rs:4:9", code, source);
-        assert_eq!(elsewhere.traceback[1], "  --> /cargo/x.rs:4:9");
+        let place = |location: &str| {
+            let cell = "let v = vec![1];\nv[i]\n + 1;\nv[3]";
+            let sources = Sources {
+                generated: "// generated\nfn old() {\nold[1]\n}\nfn f() {\nlet v = vec![1];\nv[i]\n + 1;\n(&(v[3])).evcxr_display();\n}\n",
+                compiled: "let v = vec![1];\nv[i]\n + 1;\n(&(v[3])).evcxr_display();",
+                cell,
+                earlier: &[(4, "fn old() {\n  old[1]\n}".into()), (5, "1".into())],
+            };
+            Failure::panic("out of bounds", location, &sources).traceback[1].clone()
+        };
+        assert_eq!(place("src/lib.rs:7:9"), "  --> line 2 of the cell: v[i]");
+        assert_eq!(place("src/lib.rs:9:9"), "  --> line 4 of the cell: v[3]");
+        assert_eq!(place("src/lib.rs:3:1"), "  --> line 2 of cell [4]: old[1]");
+        assert_eq!(place("/cargo/x.rs:4:9"), "  --> /cargo/x.rs:4:9");
+    }
+
+    #[test]
+    fn of_equal_lines_the_right_one_is_named() {
+        let code = "f(1);\nf(2);\nf(1);";
+        let generated = "fn f(n: i32) {}\nf(1);\nf(2);\nf(1);\n";
+        let sources = Sources { generated, compiled: code, cell: code, earlier: &[] };
+        for (location, line) in [("src/lib.rs:2:1", 1), ("src/lib.rs:4:1", 3)] {
+            let failure = Failure::panic("no", location, &sources);
+            assert!(failure.traceback[1].contains(&format!("line {line} of")), "{failure:?}");
+        }
     }
 }

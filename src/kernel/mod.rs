@@ -4,17 +4,20 @@
 //! front end  <-- five sockets -->  kernel  <-- lines -->  supervisor  <-- pipes -->  cells
 //! ```
 //!
-//! - [`connection`]: the connection file and the sockets; [`publisher`]: the socket that all clients hear.
-//! - [`shell`] and [`control`] answer requests, in order and out of order.
-//! - [`evaluation`] compiles and runs cells through `evcxr`, on a thread of its own.
-//! - [`supervisor`], [`sorter`] and [`link`] stand between `evcxr` and the process of the cells, so that
-//!   outputs come at once and in order, and failures are known ([`event`]).
+//! - [`connection`]: the connection file and the sockets behind their [`gate`]; [`wire`]: what passes for a message;
+//!   [`publisher`]: the socket that all clients hear.
+//! - [`shell`] and [`control`] answer requests, in order and out of order; [`names`] what is asked while a cell runs.
+//! - [`evaluation`] compiles and runs cells through `evcxr`, on a thread of its own; [`syntax`] makes a statement of a
+//!   last expression, so that its value is shown; [`rebuild`] tells what a new dependency would cost.
+//! - [`supervisor`], [`sorter`] and [`link`] stand between `evcxr` and the process of the [`cells`], so that
+//!   outputs come at once and in order, failures are known ([`event`]), and questions are asked ([`input`]).
 //! - [`output`] turns events into messages for the front end; [`failure`] says what went wrong.
 //! - [`standby`] starts kernels ahead of the wish for one.
 //! - [`workshop`] keeps the compiled dependencies, [`tools`] what cargo says about them; [`interruption`] stops a cell.
 
 mod analysis;
 mod cause;
+mod cells;
 mod completeness;
 mod connection;
 mod control;
@@ -22,11 +25,15 @@ mod diagnostic;
 mod evaluation;
 mod event;
 mod failure;
+mod gate;
 mod history;
+mod input;
 mod interruption;
 mod link;
+mod names;
 mod output;
 mod publisher;
+mod rebuild;
 mod request;
 mod shell;
 mod sorter;
@@ -34,7 +41,9 @@ pub mod standby;
 mod startup;
 mod stdin;
 mod supervisor;
+mod syntax;
 mod tools;
+mod wire;
 pub mod workshop;
 
 use std::path::{Path, PathBuf};
@@ -46,6 +55,8 @@ use anyhow::Context;
 use connection::Sockets;
 use interruption::Interruption;
 use publisher::Publisher;
+use tokio::sync::Notify;
+use wire::Checkpoint;
 use workshop::Spare;
 
 /// If this process was started to run cells, or in the place of a tool, does so and never returns. The program's first act.
@@ -146,12 +157,22 @@ async fn serve(
             (connection::read(&file)?, Some(hinge))
         }
     };
-    let sockets = Sockets::bind(&connection).await?;
+    let sockets = Sockets::bind(&connection, &spare.file("")).await?;
+    let folder = sockets.folder();
+    let checkpoint = Checkpoint::new(&connection.key);
+    publisher.starting();
     let publishing = tokio::spawn(publisher::publish(sockets.iopub, messages));
     tokio::spawn(connection::answer_heartbeats(sockets.heartbeat));
     tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));
-    let questions = stdin::serve(sockets.stdin);
-    tokio::spawn(shell::serve(sockets.shell, publisher.clone(), evaluator, questions));
+    let end = Arc::new(Notify::new());
+    let parts = shell::Parts {
+        publisher: publisher.clone(),
+        evaluator,
+        questions: stdin::serve(sockets.stdin, checkpoint.clone()),
+        checkpoint: checkpoint.clone(),
+        end: Arc::clone(&end),
+    };
+    tokio::spawn(shell::serve(sockets.shell, parts));
     let keeper = door.as_ref().map_or_else(standby::keeper, |door| door.keeper);
     if let Some(keeper) = keeper {
         standby::launch_next(keeper);
@@ -164,12 +185,20 @@ async fn serve(
         }
     };
     tokio::select! {
-        () = control::serve(sockets.control, &publisher, &interruption) => {}
+        () = control::serve(sockets.control, &publisher, &interruption, &checkpoint) => {}
         () = forsaken => interruption.kill(),
+        () = end.notified() => {
+            // The reply goes out first.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            interruption.kill();
+        }
     }
     // The last messages are on their way before the process ends.
     publisher.close();
     let _ = tokio::time::timeout(Duration::from_secs(1), publishing).await;
+    if let Some(folder) = folder {
+        let _ = std::fs::remove_dir_all(folder);
+    }
     if let Some(door) = door {
         door.close();
     }

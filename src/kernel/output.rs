@@ -30,6 +30,10 @@ struct Cell {
     ending: Ending,
     /// What the cell has written to standard error last: the text of a `?` whose notice came late.
     last_error: String,
+    /// The value of its last expression.
+    value: Option<Bundle>,
+    /// The question that it asks, and whether the answer is a secret.
+    question: Option<(String, bool)>,
 }
 
 /// How the code of a cell ended, as far as it told.
@@ -62,9 +66,20 @@ impl Outputs {
         std::mem::take(&mut self.cell().ending)
     }
 
+    /// The value that the cell has shown.
+    pub(super) fn value(&self) -> Option<Bundle> {
+        self.cell().value.take()
+    }
+
+    /// The question that the cell has asked, and whether the answer is a secret.
+    pub(super) fn question(&self) -> (String, bool) {
+        self.cell().question.take().unwrap_or_default()
+    }
+
     /// Shows `bundle` as the cell's value.
     pub(super) fn result(&self, bundle: Bundle) {
-        let cell = self.cell();
+        let mut cell = self.cell();
+        cell.value = Some(bundle.clone());
         let content = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
         self.publish(&cell, content);
     }
@@ -96,7 +111,7 @@ impl Outputs {
                 self.publish(&cell, StreamContent::stderr(&text));
                 cell.last_error = text;
             }
-            Event::Message { content } => self.message(&cell, content),
+            Event::Message { content } => self.message(&mut cell, content),
             Event::Panicked { text, location } => {
                 cell.ending = Ending::Panicked { text, location };
             }
@@ -109,7 +124,7 @@ impl Outputs {
         }
     }
 
-    fn message(&self, cell: &Cell, content: Message) {
+    fn message(&self, cell: &mut Cell, content: Message) {
         match content {
             Message::Display { bundle, id } => {
                 let mut display = DisplayData::new(media(bundle));
@@ -120,20 +135,63 @@ impl Outputs {
                 self.publish(cell, UpdateDisplayData::new(media(bundle), &id));
             }
             Message::Result { bundle } => {
+                cell.value = Some(bundle.clone());
                 let count = ExecutionCount::new(cell.count);
                 self.publish(cell, ExecuteResult::new(count, media(bundle)));
             }
             Message::ClearOutput { wait } => self.publish(cell, ClearOutput { wait }),
+            Message::Question { prompt, password } => cell.question = Some((prompt, password)),
             // The sorter has dealt with these.
             Message::Panic { .. } | Message::Sync => {}
         }
     }
 }
 
-fn media(bundle: Bundle) -> Media {
+/// The formats of an output, with a plain text for clients that know no other.
+pub(super) fn media(bundle: Bundle) -> Media {
+    let bundle = match plain(&bundle) {
+        Some(text) => bundle.with("text/plain", text),
+        None => bundle,
+    };
     let formats = bundle.formats().map(|(mime, content)| (mime.to_owned(), content.clone()));
     let object = serde_json::Value::Object(formats.collect());
     serde_json::from_value(object).unwrap_or_default()
+}
+
+/// What stands for an output that has no plain text.
+fn plain(bundle: &Bundle) -> Option<String> {
+    if bundle.get("text/plain").is_some() || bundle.is_empty() {
+        return None;
+    }
+    let source = ["text/markdown", "text/latex"].iter().find_map(|mime| bundle.get(mime));
+    if let Some(source) = source {
+        return Some(source.to_owned());
+    }
+    if let Some(html) = bundle.get("text/html") {
+        return Some(without_tags(html));
+    }
+    let (mime, content) = bundle.formats().next()?;
+    Some(match mime {
+        "application/json" => content.to_string(),
+        _ => format!("<{mime}>"),
+    })
+}
+
+/// The text of a piece of HTML.
+fn without_tags(html: &str) -> String {
+    let mut text = String::new();
+    let mut rest = html;
+    while let Some((before, tag)) = rest.split_once('<') {
+        text.push_str(before);
+        rest = tag.split_once('>').map_or("", |(_, behind)| behind);
+        if !text.ends_with([' ', '\n']) {
+            text.push(' ');
+        }
+    }
+    text.push_str(rest);
+    let entities = [("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&")];
+    let text = entities.iter().fold(text, |text, (name, sign)| text.replace(name, sign));
+    text.trim().to_owned()
 }
 
 /// Waits until everything that the cells have sent so far is published.
@@ -185,4 +243,25 @@ pub(super) fn publish_all(
         }
     });
     Barrier { requests }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_output_has_a_plain_text() {
+        for (bundle, expected) in [
+            (Bundle::html("<b>a</b> &lt; <i>b</i>"), "a < b"),
+            (Bundle::markdown("$x$"), "$x$"),
+            (Bundle::latex("$x$"), "$x$"),
+            (Bundle::json(serde_json::json!({ "a": 1 })), "{\"a\":1}"),
+            (Bundle::svg("<svg/>"), "<image/svg+xml>"),
+            (Bundle::png(b"x"), "<image/png>"),
+        ] {
+            assert_eq!(plain(&bundle).as_deref(), Some(expected), "{bundle:?}");
+        }
+        assert_eq!(plain(&Bundle::html("<b>a</b>").with("text/plain", "b")), None);
+        assert_eq!(media(Bundle::svg("<svg/>")).content.len(), 2);
+    }
 }

@@ -1,9 +1,11 @@
 //! Requests and their replies.
 
-use jupyter_protocol::{JupyterMessage, JupyterMessageContent};
+use jupyter_protocol::{JupyterMessage, JupyterMessageContent, UnknownMessage};
 use jupyter_zmq_client::{RouterRecvConnection, RouterSendConnection};
+use zeromq::SocketRecv;
 
 use super::connection::pause_after_error;
+use super::wire::{Checkpoint, Request};
 
 /// The version of the messaging protocol that this kernel speaks.
 pub(super) const PROTOCOL: &str = "5.4";
@@ -30,15 +32,28 @@ pub(super) async fn answer(
     }
 }
 
-/// The next message that is well formed and signed with the connection's key; others are dropped.
-pub(super) async fn next(socket: &mut RouterRecvConnection) -> JupyterMessage {
+/// The next message that is signed with the connection's key and has not come before; others are dropped.
+pub(super) async fn next(socket: &mut RouterRecvConnection, checkpoint: &Checkpoint) -> Request {
     loop {
-        match socket.read().await {
-            Ok(message) => return message,
-            Err(error) => {
-                eprintln!("a message was dropped: {error}");
-                pause_after_error().await;
-            }
-        }
+        let why = match socket.socket.recv().await {
+            Ok(frames) => match checkpoint.pass(frames.into_vec()) {
+                Ok(request) => return request,
+                Err(why) => why,
+            },
+            Err(error) => error.to_string(),
+        };
+        eprintln!("a message was dropped: {why}");
+        pause_after_error().await;
     }
+}
+
+/// The reply to a request that cannot be understood or that no one here knows: an error of the type that is waited
+/// for. None to a message that is no request.
+pub(super) fn refusal(kind: &str, name: &str, text: &str) -> Option<JupyterMessageContent> {
+    let kind = kind.strip_suffix("_request")?;
+    let content = serde_json::json!({
+        "status": "error", "ename": name, "evalue": text, "traceback": [format!("{name}: {text}")],
+    });
+    let msg_type = format!("{kind}_reply");
+    Some(JupyterMessageContent::UnknownMessage(UnknownMessage { msg_type, content }))
 }

@@ -1,94 +1,176 @@
 //! Requests that are answered in their order: cells, completions and the like.
+//!
+//! While a cell runs, only the cells behind it wait. Everything else is answered at once, with what is known without
+//! the evaluation thread ([`Names`](super::names::Names)).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 use jupyter_protocol::{
-    CodeMirrorMode, CommInfoReply, DisplayData, ExecuteInput, ExecuteReply, ExecuteRequest,
-    ExecutionCount, HelpLink, JupyterMessage, JupyterMessageContent, KernelInfoReply, LanguageInfo,
-    MediaType, ReplyStatus, Transient, UpdateDisplayData,
+    CodeMirrorMode, CommClose, CommInfoReply, DisplayData, ExecuteInput, ExecuteReply,
+    ExecuteRequest, ExecutionCount, ExpressionResult, HelpLink, JupyterMessage,
+    JupyterMessageContent, KernelInfoReply, LanguageInfo, MediaType, Payload, ReplyStatus,
+    ShutdownReply, Transient, UpdateDisplayData,
 };
 use jupyter_zmq_client::{KernelShellConnection, RouterSendConnection};
-use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
+use scorebook::notebook::Bundle;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::completeness::is_complete;
-use super::evaluation::{Cell, Evaluator};
+use super::evaluation::{Cell, Evaluated, Evaluator};
 use super::failure::Failure;
 use super::history::History;
+use super::output::media;
 use super::publisher::Publisher;
-use super::request::{PROTOCOL, answer, next};
+use super::request::{PROTOCOL, answer, next, refusal};
 use super::stdin::Question;
+use super::syntax;
+use super::wire::{Checkpoint, Request};
+use super::workshop::Toolchain;
+
+/// Whoever waits for a completion longer than this gets what is known without rust-analyzer, which at first has to
+/// look at all dependencies.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What the shell needs of the rest of the kernel.
+pub(super) struct Parts {
+    pub(super) publisher: Publisher,
+    pub(super) evaluator: Evaluator,
+    pub(super) questions: UnboundedSender<Question>,
+    pub(super) checkpoint: Checkpoint,
+    /// Is told when the reader ends the kernel from a cell.
+    pub(super) end: Arc<Notify>,
+}
 
 /// Answers for as long as the kernel lives.
-pub(super) async fn serve(
-    socket: KernelShellConnection,
-    publisher: Publisher,
-    evaluator: Evaluator,
-    questions: UnboundedSender<Question>,
-) {
+pub(super) async fn serve(socket: KernelShellConnection, parts: Parts) {
     let (replies, mut requests) = socket.split();
-    let (queue, mut waiting) = unbounded_channel();
-    tokio::spawn(async move { while queue.send(next(&mut requests).await).is_ok() {} });
-    let mut shell =
-        Shell { replies, publisher, evaluator, questions, count: 0, history: History::default() };
-    while let Some(message) = waiting.recv().await {
-        if !shell.handle(&message, false).await {
+    let (queue, waiting) = unbounded_channel();
+    let checkpoint = parts.checkpoint.clone();
+    tokio::spawn(
+        async move { while queue.send(next(&mut requests, &checkpoint).await).is_ok() {} },
+    );
+    let mut shell = Shell {
+        replies,
+        waiting,
+        behind: VecDeque::new(),
+        parts,
+        count: 0,
+        history: History::default(),
+    };
+    while let Some(request) = shell.next().await {
+        if !shell.handle(request, Mode::Idle).await {
             // The cells that were sent together with the failed one are not run.
-            while let Ok(message) = waiting.try_recv() {
-                shell.handle(&message, true).await;
+            while let Some(request) =
+                shell.behind.pop_front().or_else(|| shell.waiting.try_recv().ok())
+            {
+                shell.handle(request, Mode::Aborting).await;
             }
         }
     }
 }
 
+/// What else is going on while a request is answered.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Idle,
+    /// A cell runs.
+    Busy,
+    /// A cell has failed, and those behind it are given up.
+    Aborting,
+}
+
 struct Shell {
     replies: RouterSendConnection,
-    publisher: Publisher,
-    evaluator: Evaluator,
-    questions: UnboundedSender<Question>,
+    waiting: UnboundedReceiver<Request>,
+    /// The cells that came while another one ran.
+    behind: VecDeque<Request>,
+    parts: Parts,
     /// The number of the last cell.
     count: usize,
     history: History,
 }
 
 impl Shell {
-    /// Answers one request; tells whether those behind it are to be answered too. Cells are not run
-    /// while `aborting`.
-    async fn handle(&mut self, message: &JupyterMessage, aborting: bool) -> bool {
-        self.publisher.busy(message);
+    async fn next(&mut self) -> Option<Request> {
+        match self.behind.pop_front() {
+            Some(request) => Some(request),
+            None => self.waiting.recv().await,
+        }
+    }
+
+    /// Answers one request; tells whether those behind it are to be answered too.
+    async fn handle(&mut self, request: Request, mode: Mode) -> bool {
+        let Request { message, fault } = request;
+        self.parts.publisher.busy(&message);
         let mut go_on = true;
-        let reply: Option<JupyterMessageContent> = match &message.content {
-            JupyterMessageContent::ExecuteRequest(request) => {
-                let (reply, stop) = if aborting {
-                    (self.aborted(), false)
-                } else {
-                    self.execute(message, request).await
-                };
+        let reply = match (&message.content, fault) {
+            (content, Some(fault)) => refusal(content.message_type(), "BadRequest", &fault),
+            (JupyterMessageContent::ExecuteRequest(_), _) if mode == Mode::Aborting => {
+                Some(self.aborted().into())
+            }
+            (JupyterMessageContent::ExecuteRequest(request), _) => {
+                let (reply, stop) = self.execute(&message, request).await;
                 go_on = !stop;
                 Some(reply.into())
             }
-            JupyterMessageContent::KernelInfoRequest(_) => Some(kernel_info().into()),
-            JupyterMessageContent::CompleteRequest(request) => {
-                let found = self.evaluator.complete(&request.code, request.cursor_pos).await;
-                Some(found.unwrap_or_default().into())
-            }
-            JupyterMessageContent::InspectRequest(request) => {
-                let found = self.evaluator.inspect(&request.code, request.cursor_pos).await;
-                Some(found.unwrap_or_default().into())
-            }
-            JupyterMessageContent::IsCompleteRequest(request) => {
-                Some(is_complete(&request.code).into())
-            }
-            JupyterMessageContent::HistoryRequest(request) => {
-                Some(self.history.answer(request).into())
-            }
-            JupyterMessageContent::CommInfoRequest(_) => Some(CommInfoReply::default().into()),
-            _ => None,
+            _ => self.inform(&message, mode).await,
         };
         if let Some(reply) = reply {
-            answer(&mut self.replies, reply, message).await;
+            answer(&mut self.replies, reply, &message).await;
         }
-        self.publisher.idle(message);
+        self.parts.publisher.idle(&message);
         go_on
+    }
+
+    /// Answers a request for information.
+    async fn inform(
+        &mut self,
+        message: &JupyterMessage,
+        mode: Mode,
+    ) -> Option<JupyterMessageContent> {
+        let Parts { evaluator, publisher, end, .. } = &self.parts;
+        let names = &evaluator.names;
+        Some(match &message.content {
+            JupyterMessageContent::KernelInfoRequest(_) => kernel_info().into(),
+            JupyterMessageContent::CompleteRequest(request) => {
+                let (code, cursor) = (&request.code, request.cursor_pos);
+                let found = match mode {
+                    Mode::Busy => None,
+                    _ => in_time(evaluator.complete(code, cursor)).await,
+                };
+                found.unwrap_or_else(|| names.complete(code, cursor)).into()
+            }
+            JupyterMessageContent::InspectRequest(request) => {
+                let (code, cursor) = (&request.code, request.cursor_pos);
+                let found = match mode {
+                    Mode::Busy => None,
+                    _ => in_time(evaluator.inspect(code, cursor)).await,
+                };
+                found.unwrap_or_else(|| names.inspect(code, cursor)).into()
+            }
+            JupyterMessageContent::IsCompleteRequest(request) => is_complete(&request.code).into(),
+            JupyterMessageContent::HistoryRequest(request) => self.history.answer(request).into(),
+            JupyterMessageContent::CommInfoRequest(_) => CommInfoReply::default().into(),
+            JupyterMessageContent::CommOpen(comm) => {
+                // There is nobody here to speak to.
+                let close = CommClose { comm_id: comm.comm_id.clone(), ..CommClose::default() };
+                publisher.send(close, Some(message));
+                return None;
+            }
+            // Old clients send it here.
+            JupyterMessageContent::ShutdownRequest(request) => {
+                end.notify_one();
+                let (restart, status) = (request.restart, ReplyStatus::Ok);
+                ShutdownReply { restart, status, error: None }.into()
+            }
+            content => {
+                let kind = content.message_type();
+                return refusal(kind, "UnknownRequest", &format!("{kind} is not known here"));
+            }
+        })
     }
 
     /// Runs a cell; the flag tells whether the cells behind it are to be given up.
@@ -97,45 +179,87 @@ impl Shell {
         message: &JupyterMessage,
         request: &ExecuteRequest,
     ) -> (ExecuteReply, bool) {
-        if !request.silent && request.store_history {
+        let stored = !request.silent && request.store_history;
+        if stored {
             self.count += 1;
             self.history.add(self.count, &request.code);
         }
         let execution_count = ExecutionCount::new(self.count);
         if !request.silent {
             let input = ExecuteInput { code: request.code.clone(), execution_count };
-            self.publisher.send(input, Some(message));
+            self.parts.publisher.send(input, Some(message));
         }
-        let outcome = self.run(message, request).await;
         let mut reply = ExecuteReply {
             execution_count,
             user_expressions: Some(HashMap::new()),
             ..ExecuteReply::default()
         };
-        if let Err(failure) = &outcome {
-            if !request.silent {
-                self.publisher.send(failure.output(), Some(message));
-            }
-            reply.status = ReplyStatus::Error;
-            reply.error = Some(failure.reply());
+        if syntax::commands(&request.code).iter().any(|(name, _)| *name == "quit") {
+            // `evcxr` would end this process on the spot.
+            reply.payload = vec![Payload::AskExit { keepkernel: false }];
+            self.parts.end.notify_one();
+            return (reply, true);
         }
-        (reply, outcome.is_err() && request.stop_on_error)
-    }
-
-    async fn run(
-        &mut self,
-        message: &JupyterMessage,
-        request: &ExecuteRequest,
-    ) -> Result<(), Failure> {
-        let mut outcome = self.evaluator.run(Cell {
+        let cell = Cell {
             code: request.code.clone(),
             count: self.count,
             parent: message.clone(),
             silent: request.silent,
-            questions: request.allow_stdin.then(|| self.questions.clone()),
-        });
-        let mut news = self.evaluator.news.clone();
-        let mut notice = Notice { publisher: &self.publisher, message, id: None };
+            questions: request.allow_stdin.then(|| self.parts.questions.clone()),
+        };
+        match self.run(cell).await {
+            Ok(value) => {
+                if let (true, Some(value)) = (stored, &value) {
+                    self.history.shown(value.get("text/plain").unwrap_or_default());
+                }
+                reply.user_expressions = Some(self.expressions(message, request).await);
+                (reply, false)
+            }
+            Err(failure) => {
+                if !request.silent {
+                    self.parts.publisher.send(failure.output(), Some(message));
+                }
+                reply.status = ReplyStatus::Error;
+                reply.error = Some(failure.reply());
+                (reply, request.stop_on_error)
+            }
+        }
+    }
+
+    /// The values of what a client asks beside a cell, each evaluated after it.
+    async fn expressions(
+        &mut self,
+        message: &JupyterMessage,
+        request: &ExecuteRequest,
+    ) -> HashMap<String, ExpressionResult> {
+        let mut values = HashMap::new();
+        for (name, code) in request.user_expressions.iter().flatten() {
+            let cell = Cell {
+                code: code.clone(),
+                count: self.count,
+                parent: message.clone(),
+                silent: true,
+                questions: None,
+            };
+            let value = match self.run(cell).await {
+                Ok(value) => {
+                    let data = media(value.unwrap_or_else(|| Bundle::text("()")));
+                    ExpressionResult::Ok { data, metadata: serde_json::Map::new() }
+                }
+                Err(failure) => failure.expression(),
+            };
+            values.insert(name.clone(), value);
+        }
+        values
+    }
+
+    /// Runs a cell, and answers meanwhile what can be answered.
+    async fn run(&mut self, cell: Cell) -> Evaluated {
+        let message = cell.parent.clone();
+        let publisher = self.parts.publisher.clone();
+        let mut news = self.parts.evaluator.news.clone();
+        let mut outcome = self.parts.evaluator.run(cell);
+        let mut notice = Notice { publisher: &publisher, message: &message, id: None };
         loop {
             tokio::select! {
                 outcome = &mut outcome => {
@@ -144,6 +268,15 @@ impl Shell {
                         Err(Failure::message("the evaluation has ended; restart the kernel"))
                     });
                 }
+                Some(request) = self.waiting.recv() => {
+                    if matches!(request.message.content, JupyterMessageContent::ExecuteRequest(_)) {
+                        self.behind.push_back(request);
+                    } else {
+                        Box::pin(self.handle(request, Mode::Busy)).await;
+                        // The cell still runs, which a client may take from the last state that it heard.
+                        publisher.busy(&message);
+                    }
+                }
                 Ok(()) = news.changed() => {
                     let text = news.borrow_and_update().clone();
                     if text.is_empty() {
@@ -151,7 +284,7 @@ impl Shell {
                     }
                     notice.say(&format!("Preparing the notebooks' dependencies (once): {text}"));
                     // Cargo's lines come in bursts.
-                    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+                    tokio::time::sleep(Duration::from_millis(200)).await;
                 }
             }
         }
@@ -164,6 +297,11 @@ impl Shell {
             ..ExecuteReply::default()
         }
     }
+}
+
+/// The answer, if it comes within [`PATIENCE`].
+async fn in_time<T>(answer: tokio::sync::oneshot::Receiver<T>) -> Option<T> {
+    tokio::time::timeout(PATIENCE, answer).await.ok()?.ok()
 }
 
 /// A line above the first cell's outputs that tells what it waits for.
@@ -194,6 +332,12 @@ impl Notice<'_> {
     }
 }
 
+/// The version of the compiler; where there is none, of the one that the library needs.
+static RELEASE: LazyLock<&str> = LazyLock::new(|| {
+    let toolchain = Toolchain::find().ok();
+    toolchain.and_then(Toolchain::release).unwrap_or(env!("CARGO_PKG_RUST_VERSION"))
+});
+
 /// Who this kernel is.
 pub(super) fn kernel_info() -> KernelInfoReply {
     let link = |text: &str, url: &str| HelpLink { text: text.into(), url: url.into() };
@@ -204,7 +348,7 @@ pub(super) fn kernel_info() -> KernelInfoReply {
         implementation_version: env!("CARGO_PKG_VERSION").into(),
         language_info: LanguageInfo {
             name: "rust".into(),
-            version: env!("CARGO_PKG_RUST_VERSION").into(),
+            version: (*RELEASE).into(),
             mimetype: Some("text/rust".into()),
             file_extension: Some(".rs".into()),
             pygments_lexer: Some("rust".into()),
@@ -212,10 +356,13 @@ pub(super) fn kernel_info() -> KernelInfoReply {
             nbconvert_exporter: Some("rust".into()),
         },
         banner: format!(
-            "scorebook {}: Rust, candle, and the way from one random number to generated images",
-            env!("CARGO_PKG_VERSION")
+            "scorebook {} with Rust {}: candle, and the way from one random number to generated images.\n\
+             `:help` lists the commands, `:vars` the variables.",
+            env!("CARGO_PKG_VERSION"),
+            *RELEASE
         ),
         help_links: vec![
+            link("The Rust Book", "https://doc.rust-lang.org/book/"),
             link("The Rust standard library", "https://doc.rust-lang.org/std/"),
             link("candle", "https://docs.rs/candle-core"),
             link("scorebook", env!("CARGO_PKG_REPOSITORY")),

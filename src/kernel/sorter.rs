@@ -7,9 +7,10 @@
 use scorebook::notebook::Bundle;
 use scorebook::notebook::channel::{self, Message};
 
+use super::cells::COMPLETE;
 use super::event::{Event, Stream};
+use super::input::Asker;
 
-const COMPLETE: &str = "EVCXR_EXECUTION_COMPLETE";
 const PANICKED: &str = "EVCXR_PANIC_NOTIFICATION";
 const FAILED: &str = "EVCXR_ERROR_OCCURRED";
 const CHANGED_TYPE: &str = "EVCXR_VARIABLE_CHANGED_TYPE:";
@@ -24,6 +25,8 @@ const NOTICE: &str = "EVCXR_";
 pub(super) enum Item {
     /// For the kernel.
     Event(Event),
+    /// A question to the reader.
+    Ask { asker: Asker, prompt: String, password: bool },
     /// For `evcxr`, as it stands.
     Protocol(String),
     /// The cell's code has ended; [`Sorter::end`] is called when the last of its output is in.
@@ -171,8 +174,15 @@ impl Sorter {
         } else if notice == FAILED {
             self.failed = true;
             self.items.push(Item::Protocol(notice.into()));
-        } else if notice.starts_with(CHANGED_TYPE) || notice.starts_with(INPUT) {
+        } else if notice.starts_with(CHANGED_TYPE) {
             self.items.push(Item::Protocol(notice.into()));
+        } else if let Some(question) = notice.strip_prefix(INPUT) {
+            let (kind, prompt) = question.split_once(':').unwrap_or((question, ""));
+            self.items.push(Item::Ask {
+                asker: Asker::Evcxr,
+                prompt: prompt.into(),
+                password: !kind.is_empty(),
+            });
         } else if let Some(mime) = notice.strip_prefix(BEGIN_CONTENT) {
             self.block = Some(Block { mime: mime.to_owned(), lines: Vec::new() });
         } else {
@@ -183,6 +193,10 @@ impl Sorter {
     fn message(&mut self, content: Message) {
         match content {
             Message::Sync => self.items.push(Item::Sync(Stream::Stdout)),
+            Message::Question { prompt, password } => {
+                self.settle();
+                self.items.push(Item::Ask { asker: Asker::Library, prompt, password });
+            }
             Message::Panic { text, location, thread, in_cell } => {
                 // The panic before was caught, or nobody would have lived to see this one.
                 self.show_panic();

@@ -1,5 +1,6 @@
 //! From a fresh process to one that can run cells.
 
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::Context;
@@ -26,15 +27,21 @@ pub(super) struct Helpers<'a> {
     pub(super) publish: &'a dyn Fn(EvalContextOutputs) -> Barrier,
 }
 
+/// What has been started.
+pub(super) struct Started {
+    pub(super) context: CommandContext,
+    pub(super) barrier: Barrier,
+    /// The folder of the cells' crate.
+    pub(super) cells: PathBuf,
+    /// Restores the dependencies and the prelude after `:clear`.
+    pub(super) renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
+}
+
 /// Prepares the workshop if that has not been done, and starts `evcxr` on a copy of it.
 ///
 /// # Errors
 /// No compiler, or dependencies that cannot be built.
-pub(super) fn start(
-    library: &Library,
-    spare: &Spare,
-    helpers: Helpers,
-) -> anyhow::Result<(CommandContext, Barrier)> {
+pub(super) fn start(library: &Library, spare: &Spare, helpers: Helpers) -> anyhow::Result<Started> {
     let workshop = workshop::prepare(&library.folder, &library.features, helpers.progress)?;
     let filling = spare.fill(&workshop)?;
 
@@ -62,16 +69,28 @@ pub(super) fn start(
     // The file of versions holds those that the workshop was built with, and cargo must not look for
     // others; but whatever evcxr checks cuts the file down to what that check needed.
     let restore_versions = || std::fs::write(workshop::lock_file(&cells), &versions);
-    for (name, specification) in workshop::cell_dependencies(&workshop, &library.features)? {
+    let dependencies = workshop::cell_dependencies(&workshop, &library.features)?;
+    for (name, specification) in &dependencies {
         restore_versions()?;
-        state.add_dep(&name, &specification)?;
+        state.add_dep(name, specification)?;
     }
     restore_versions()?;
     context.eval_with_state(PRELUDE, state).map_err(describe)?;
     let mut state = context.state();
     state.set_offline_mode(false);
     context.eval_with_state("", state).map_err(describe)?;
-    Ok((CommandContext::with_eval_context(context), barrier))
+    let lines: String =
+        dependencies.iter().map(|(name, what)| format!(":dep {name} = {what}\n")).collect();
+    let lock = workshop::lock_file(&cells);
+    let renewal = move |context: &mut CommandContext| {
+        std::fs::write(&lock, &versions)?;
+        let code = format!(":offline 1\n:efmt {{}}\n{lines}{PRELUDE}");
+        context.execute(&code).map_err(describe)?;
+        context.execute(":offline 0").map_err(describe)?;
+        anyhow::Ok(())
+    };
+    let context = CommandContext::with_eval_context(context);
+    Ok(Started { context, barrier, cells, renewal: Box::new(renewal) })
 }
 
 /// The whole text of an error of `evcxr`.

@@ -6,25 +6,25 @@
 //! understand. When the cells' process dies, by `exit`, a signal or a stack overflow, everything it had
 //! written is still delivered, and then how it ended.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, PipeWriter, Read, Write};
 use std::path::PathBuf;
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
-use scorebook::notebook::channel::KERNEL_VARIABLE;
+use scorebook::notebook::channel::{KERNEL_VARIABLE, Message};
 
 use super::cause::describe;
+use super::cells;
 use super::event::{Event, Stream};
+use super::input::{Asker, Input, reads_input};
 use super::link::Link;
 use super::sorter::{Item, Sorter};
 use super::tools;
 
-/// Tells the process of the cells from its supervisor.
-const CELLS_VARIABLE: &str = "SCOREBOOK_CELLS";
 /// The library's name for the socket of [`Link`].
 const LINK_VARIABLE: &str = "SCOREBOOK_LINK";
 /// The kernel's folder, in which it leaves notes for the supervisor.
@@ -41,6 +41,10 @@ pub(super) const MOVE: &str = "move";
 const PAUSE: Duration = Duration::from_millis(20);
 /// While a cell is silent its buffer is flushed this often.
 const FLUSH_PERIOD: Duration = Duration::from_millis(100);
+/// While a cell is silent it is looked whether it waits for input this often.
+const LOOK_PERIOD: Duration = Duration::from_millis(200);
+/// So much of standard error is kept to explain the end of the process, in bytes.
+const LAST_WORDS: usize = 4096;
 /// How long the last output of a cell may take to arrive after its end.
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 
@@ -52,9 +56,7 @@ pub(super) fn runtime_mode_if_child() {
     // Until the library's own handler is there, an interrupt must not end this process.
     let ignored = Arc::new(AtomicBool::new(false));
     let _ = signal_hook::flag::register(signal_hook::consts::SIGINT, ignored);
-    if std::env::var_os(CELLS_VARIABLE).is_some() {
-        evcxr::runtime_hook();
-    }
+    cells::run_if_called();
     let code = supervise().unwrap_or_else(|error| {
         eprintln!("the process of the cells cannot be supervised: {error:#}");
         1
@@ -71,30 +73,32 @@ enum Chunk {
 }
 
 fn supervise() -> anyhow::Result<i32> {
-    let socket = socket_path();
+    let socket = path("socket");
     let link = Link::listen(&socket).with_context(|| format!("cannot listen at {socket:?}"))?;
+    let (input, reading) = Input::new(path("input")).context("cannot make a pipe for input")?;
+    let (instructions, instructing) = std::io::pipe()?;
     let mut cells = Command::new(this_program()?);
     tools::restore(&mut cells);
+    cells::instruct(&mut cells, &instructions);
     let mut cells = cells
-        .env(CELLS_VARIABLE, "1")
         .env(KERNEL_VARIABLE, "1")
         .env(LINK_VARIABLE, &socket)
         // `evcxr` asks for backtraces; they would show its own frames.
         .env_remove("RUST_BACKTRACE")
-        .stdin(Stdio::piped())
+        .stdin(reading)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .context("cannot start the process of the cells")?;
-    let input = cells.stdin.take().context("no standard input")?;
+    drop(instructions);
     let (sender, chunks) = channel();
     read(Stream::Stdout, cells.stdout.take().context("no standard output")?, sender.clone());
     read(Stream::Stderr, cells.stderr.take().context("no standard error")?, sender.clone());
 
     let running = Arc::new(AtomicBool::new(false));
-    let outlet = Outlet::default();
+    let outlet = Outlet { quiet: Arc::default(), input: input.clone() };
     let relay = Relay {
-        input,
+        instructing,
         link: link.clone(),
         running: Arc::clone(&running),
         outlet: outlet.clone(),
@@ -108,14 +112,19 @@ fn supervise() -> anyhow::Result<i32> {
         outlet: outlet.clone(),
         sorter: Sorter::default(),
         flushed: Instant::now(),
+        looked: Instant::now(),
+        waits: false,
+        process: cells.id(),
+        last_words: String::new(),
         open: 2,
     };
     let delivered = desk.work(&kernel_gone);
     let _ = std::fs::remove_file(&socket);
+    input.remove();
     if delivered.is_err() || kernel_gone.load(Ordering::Relaxed) {
         let _ = cells.kill();
     }
-    let cause = describe(cells.wait()?);
+    let cause = describe(cells.wait()?, &desk.last_words);
     outlet.deliver(&[Item::Event(Event::Died { cause })])?;
     Ok(1)
 }
@@ -126,9 +135,9 @@ pub(super) fn this_program() -> std::io::Result<PathBuf> {
     if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
-/// A path for the socket: short, as the operating system demands.
-fn socket_path() -> PathBuf {
-    let name = format!("scorebook-{}.socket", std::process::id());
+/// A path for a socket or a pipe: short, as the operating system demands.
+fn path(kind: &str) -> PathBuf {
+    let name = format!("scorebook-{}.{kind}", std::process::id());
     std::env::temp_dir().join(name)
 }
 
@@ -151,7 +160,7 @@ fn read(stream: Stream, mut source: impl Read + Send + 'static, sender: Sender<C
 
 /// Hands `evcxr`'s instructions on to the cells.
 struct Relay {
-    input: ChildStdin,
+    instructing: PipeWriter,
     link: Link,
     running: Arc<AtomicBool>,
     outlet: Outlet,
@@ -166,13 +175,13 @@ impl Relay {
         std::thread::spawn(move || {
             let folder = PathBuf::from(std::env::var_os(FOLDER_VARIABLE).unwrap_or_default());
             for line in BufReader::new(std::io::stdin()).lines().map_while(Result::ok) {
-                let begins = line.starts_with("LOAD_AND_RUN ");
+                let begins = line.starts_with(cells::RUN);
                 if begins && folder.join(SKIP).exists() {
                     // To `evcxr` the cell has left by a `?`, so it forgets the cell's new variables.
                     let _ = self.outlet.deliver(&[
                         Item::Event(Event::Skipped),
                         Item::Protocol("EVCXR_ERROR_OCCURRED".into()),
-                        Item::Protocol("EVCXR_EXECUTION_COMPLETE".into()),
+                        Item::Protocol(cells::COMPLETE.into()),
                     ]);
                     continue;
                 }
@@ -184,18 +193,24 @@ impl Relay {
                     {
                         let _ = std::fs::remove_file(&place);
                     }
+                    self.outlet.input.begin();
                     self.link.ask("begin");
                     self.running.store(true, Ordering::Relaxed);
                     let _ = self.desk.send(Chunk::Begin);
                     self.outlet.quiet.store(folder.join(QUIET).exists(), Ordering::Relaxed);
                     let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
                 }
-                if self.input.write_all(format!("{line}\n").as_bytes()).is_err() {
+                if !begins {
+                    if let Some(text) = self.outlet.input.answer(&line) {
+                        let event = Event::Text { stream: Stream::Stderr, text };
+                        let _ = self.outlet.deliver(&[Item::Event(event)]);
+                    }
+                } else if writeln!(self.instructing, "{line}").is_err() {
                     break;
                 }
             }
-            // The cells' process ends when its input does, unless a cell is running: give it a moment.
-            drop(self.input);
+            // The cells' process ends when its instructions do, unless a cell is running: give it a moment.
+            drop(self.instructing);
             std::thread::sleep(Duration::from_secs(1));
             flag.store(true, Ordering::Relaxed);
         });
@@ -211,6 +226,13 @@ struct Desk {
     outlet: Outlet,
     sorter: Sorter,
     flushed: Instant,
+    looked: Instant,
+    /// Whether it waited for input then.
+    waits: bool,
+    /// The process of the cells.
+    process: u32,
+    /// The end of what it wrote to standard error.
+    last_words: String,
     /// How many of the two streams are open.
     open: usize,
 }
@@ -236,7 +258,13 @@ impl Desk {
     fn sort(&mut self, stream: Stream, bytes: &[u8]) -> std::io::Result<()> {
         let items = match stream {
             Stream::Stdout => self.sorter.stdout(bytes),
-            Stream::Stderr => self.sorter.stderr(bytes),
+            Stream::Stderr => {
+                self.last_words.push_str(&String::from_utf8_lossy(bytes));
+                let surplus = self.last_words.len().saturating_sub(LAST_WORDS);
+                let cut = self.last_words.ceil_char_boundary(surplus);
+                self.last_words.drain(..cut);
+                self.sorter.stderr(bytes)
+            }
         };
         let mut items = items.as_slice();
         while let Some(end) = items.iter().position(|item| *item == Item::EndOfCell) {
@@ -251,6 +279,16 @@ impl Desk {
         if running && self.flushed.elapsed() >= FLUSH_PERIOD {
             self.link.send("flush");
             self.flushed = Instant::now();
+        }
+        if running && self.looked.elapsed() >= LOOK_PERIOD {
+            self.looked = Instant::now();
+            let waits = !self.outlet.input.is_asked() && reads_input(self.process);
+            // Seen twice, lest it be a read that is about to return.
+            if std::mem::replace(&mut self.waits, waits) && waits {
+                let asker = Asker::Reader;
+                let ask = Item::Ask { asker, prompt: String::new(), password: false };
+                return self.outlet.deliver(&[ask]);
+            }
         }
         self.outlet.deliver(&self.sorter.pause())
     }
@@ -279,15 +317,17 @@ impl Desk {
             self.outlet.deliver(&items)?;
         }
         self.outlet.deliver(&self.sorter.end())?;
-        self.outlet.deliver(&[Item::Protocol("EVCXR_EXECUTION_COMPLETE".into())])
+        self.outlet.deliver(&[Item::Protocol(cells::COMPLETE.into())])
     }
 }
 
 /// The way to `evcxr` and through it to the kernel: standard output.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 struct Outlet {
     /// Whether events are dropped.
     quiet: Arc<AtomicBool>,
+    /// Is told who asks.
+    input: Input,
 }
 
 impl Outlet {
@@ -301,6 +341,14 @@ impl Outlet {
                 Item::Event(Event::Text { stream: Stream::Stderr, text }) => eprint!("{text}"),
                 Item::Event(Event::Died { cause }) => eprintln!("{cause}"),
                 Item::Protocol(line) => writeln!(out, "{line}")?,
+                Item::Ask { asker, prompt, password } => {
+                    self.input.ask(*asker);
+                    let (prompt, password) = (prompt.clone(), *password);
+                    let content = Message::Question { prompt, password };
+                    // The question itself is the event; the line makes `evcxr` call the kernel for an answer.
+                    writeln!(out, "{}", Event::Message { content }.line())?;
+                    writeln!(out, "EVCXR_INPUT_REQUEST:")?;
+                }
                 _ => {}
             }
         }

@@ -60,6 +60,11 @@ impl Bundle {
         Self::default().with("text/markdown", markdown)
     }
 
+    /// A formula, with its `$` signs or its environment.
+    pub fn latex(latex: impl Into<String>) -> Self {
+        Self::default().with("text/latex", latex)
+    }
+
     /// A vector image.
     pub fn svg(svg: impl Into<String>) -> Self {
         Self::default().with("image/svg+xml", svg)
@@ -126,9 +131,7 @@ impl<T: Display + ?Sized> Display for &T {
     }
 }
 
-/// What is shown of a tensor is its plain text.
-impl Display for candle_core::Tensor {
-    fn bundle(&self) -> Bundle {
-        Bundle::text(self.to_string())
-    }
+/// The text as it stands in HTML.
+pub(super) fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")
 }

@@ -34,8 +34,20 @@ pub enum Message {
     ClearOutput { wait: bool },
     /// A thread panicked; `in_cell` if it was the one that runs the cell.
     Panic { text: String, location: String, thread: String, in_cell: bool },
+    /// A question to the reader, whose answer comes on standard input.
+    Question { prompt: String, password: bool },
     /// Everything that was written before has arrived (the answer to the kernel's `sync`).
     Sync,
+}
+
+/// The kernel's answer to a [`Message::Question`], one line of JSON.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// What the reader typed.
+    Text(String),
+    /// Why nobody answers.
+    Refused(String),
 }
 
 /// Who listens to this process.
@@ -83,6 +95,11 @@ pub fn line(message: &Message) -> String {
 }
 
 fn content_blocks(message: &Message) -> String {
+    if let Message::Question { prompt, password } = message {
+        // As the crate `evcxr_input` does; a prompt ends at a colon there.
+        let kind = if *password { "_PASSWORD" } else { "" };
+        return format!("EVCXR_INPUT_REQUEST{kind}:{}\n", prompt.replace(':', ""));
+    }
     let (Message::Display { bundle, .. }
     | Message::Update { bundle, .. }
     | Message::Result { bundle }) = message
@@ -102,6 +119,7 @@ fn plain_text(message: &Message) -> String {
             .get("text/plain")
             .map(|text| format!("{}\n", text.trim_end_matches('\n')))
             .unwrap_or_default(),
+        Message::Question { prompt, .. } => prompt.clone(),
         _ => String::new(),
     }
 }

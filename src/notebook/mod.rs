@@ -6,8 +6,8 @@
 //! | a cell of stock `evcxr_jupyter` | outputs appear when the cell ends, the last one of each format only |
 //! | a terminal, a test | the plain text of an output is printed; nothing rich |
 //!
-//! The last expression of a cell is shown by itself when its type has a method `evcxr_display`;
-//! [`show`] is for every other place.
+//! The last expression of a cell is shown by itself, as [`Display`] says or else as [`Debug`](std::fmt::Debug) does;
+//! [`show`] is for every other place. [`ask`] puts a question to the reader.
 
 mod attach;
 mod bundle;
@@ -15,9 +15,18 @@ mod bundle;
 pub mod channel;
 mod handle;
 mod live;
+mod question;
+mod results;
+mod table;
+mod tensor;
+mod value;
 
 #[doc(hidden)]
 pub use attach::attach;
 pub use bundle::{Bundle, Display};
 pub use handle::{Handle, clear_output, show};
 pub use live::Live;
+pub use question::{ask, ask_password};
+pub use table::Table;
+#[doc(hidden)]
+pub use value::{ByDebug, ByDisplay};

@@ -29,6 +29,6 @@ mod sequence;
 
 pub use alias::Alias;
 pub use generator::Generator;
-pub use inversion::{ClosedForm, Discrete, Inversion, Mixed, NumericalInverse, Tabulated};
 pub(crate) use generator::NormalGroups;
+pub use inversion::{ClosedForm, Discrete, Inversion, Mixed, NumericalInverse, Tabulated};
 pub use philox::philox4x32;

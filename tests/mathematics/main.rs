@@ -7,9 +7,9 @@
 mod brownian_tree;
 mod diffusion;
 mod distribution;
-mod markov;
 mod fokker_planck;
 mod fused;
+mod markov;
 mod metrics;
 mod path;
 mod random;

@@ -162,11 +162,25 @@ fn the_marks_come_through_both_streams() {
 }
 
 #[test]
+fn questions_are_told_apart() {
+    let mut sorter = Sorter::default();
+    let ask = |asker, prompt: &str, password| Item::Ask { asker, prompt: prompt.into(), password };
+    assert_eq!(
+        sorter.stdout(b"EVCXR_INPUT_REQUEST:at 12:30?\nEVCXR_INPUT_REQUEST_PASSWORD:key\n"),
+        [ask(Asker::Evcxr, "at 12:30?", false), ask(Asker::Evcxr, "key", true)]
+    );
+    let question = Message::Question { prompt: "Name? ".into(), password: false };
+    assert_eq!(
+        sorter.stdout(format!("hello {}", channel::line(&question)).as_bytes()),
+        [text(Stream::Stdout, "hello "), ask(Asker::Library, "Name? ", false)]
+    );
+}
+
+#[test]
 fn notices_of_evcxr_reach_it() {
     let mut sorter = Sorter::default();
-    for notice in ["EVCXR_VARIABLE_CHANGED_TYPE:x", "EVCXR_INPUT_REQUEST:name?"] {
-        assert_eq!(sorter.stdout(format!("{notice}\n").as_bytes()), [protocol(notice)]);
-    }
+    let notice = "EVCXR_VARIABLE_CHANGED_TYPE:x";
+    assert_eq!(sorter.stdout(format!("{notice}\n").as_bytes()), [protocol(notice)]);
     let other = "EVCXR_SOMETHING a user printed\n";
     assert_eq!(sorter.stdout(other.as_bytes()), [text(Stream::Stdout, other)]);
 }

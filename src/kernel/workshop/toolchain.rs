@@ -66,10 +66,15 @@ impl Toolchain {
     }
 
     /// The host's name, for example `x86_64-unknown-linux-gnu`.
-    pub(super) fn host(&self) -> anyhow::Result<&str> {
+    pub(in crate::kernel) fn host(&self) -> anyhow::Result<&str> {
         let version = self.version()?;
         let host = version.lines().find_map(|line| line.strip_prefix("host: "));
         host.with_context(|| format!("`rustc -vV` names no host: {version}"))
+    }
+
+    /// The compiler's version, for example `1.95.0`.
+    pub(in crate::kernel) fn release(&self) -> Option<&str> {
+        self.version().ok()?.lines().find_map(|line| line.strip_prefix("release: "))
     }
 
     /// The folder in which the sources of the standard library are, where they are installed.
@@ -78,7 +83,7 @@ impl Toolchain {
     }
 
     /// `cargo`, in the environment that `evcxr` gives it.
-    pub(super) fn cargo(&self) -> Command {
+    pub(in crate::kernel) fn cargo(&self) -> Command {
         let mut command = match linker() {
             Some("mold") => {
                 let mut mold = Command::new("mold");
