@@ -101,7 +101,7 @@ impl Chains {
         generator: &mut Generator,
     ) -> Result<Trace> {
         proposal.check(target.dim())?;
-        self.run("Metropolis-Hastings", true, target, proposal, start, generator)
+        Plan { settings: self, target, proposal, corrected: true }.run(start, generator)
     }
 
     /// Langevin dynamics, `x ← x + ε ∇ln p(x) + √(2ε) z`, every step of it taken; gradient ascent where
@@ -121,42 +121,46 @@ impl Chains {
         generator: &mut Generator,
     ) -> Result<Trace> {
         langevin.check_dynamics(target.dim())?;
-        self.run("Langevin dynamics", false, target, langevin, start, generator)
+        Plan { settings: self, target, proposal: langevin, corrected: false }.run(start, generator)
     }
+}
 
-    fn run<P: Proposal>(
-        &self,
-        label: &str,
-        corrected: bool,
-        target: &Target,
-        proposal: &P,
-        start: &Tensor,
-        generator: &mut Generator,
-    ) -> Result<Trace> {
-        self.check(corrected, target, proposal, start)?;
-        let (chains, dim) = (start.dims()[0], target.dim());
+/// What all chains of a run have in common. Metropolis-Hastings and Langevin dynamics are one loop, with correction and
+/// without.
+struct Plan<'a, P> {
+    settings: &'a Chains,
+    target: &'a Target,
+    proposal: &'a P,
+    corrected: bool,
+}
+
+impl<P: Proposal> Plan<'_, P> {
+    fn run(&self, start: &Tensor, generator: &mut Generator) -> Result<Trace> {
+        self.check(start)?;
+        let Chains { warm_up, draws, thin, .. } = *self.settings;
+        let (chains, dim) = (start.dims()[0], self.target.dim());
         let states = numbers(start)?;
+        let width = states.len();
+        let steps = draws.checked_mul(thin).and_then(|steps| steps.checked_add(warm_up));
+        let size = draws.checked_mul(width).filter(|n| Vec::<f64>::new().try_reserve(*n).is_ok());
+        let (Some(steps), Some(size)) = (steps, size) else {
+            return Err(Error::argument("draws", draws, "a number whose states fit into memory"));
+        };
+        let mut draws = vec![0.0; size];
+
         // Independent chains may run at different times; a function of tensors wants to see them all at once.
-        let size = if target.is_pointwise() { 1 } else { chains };
+        let together = if self.target.is_pointwise() { 1 } else { chains };
         let streams = generator.split();
+        let place = (start.dtype(), start.device());
         let mut blocks: Vec<Block<P>> = states
-            .chunks(size * dim)
+            .chunks(together * dim)
             .enumerate()
-            .map(|(k, states)| {
-                let place = (start.dtype(), start.device());
-                Block::new(self, target, proposal, corrected, states, k * size, &streams, place)
-            })
+            .map(|(k, states)| Block::new(self, place, states, k * together, &streams))
             .collect();
         first_error(blocks.par_iter_mut().map(Block::begin).collect())?;
 
-        let too_many =
-            || Error::argument("draws", self.draws, "a number whose states fit into memory");
-        let width = states.len();
-        let numbers = self.draws.checked_mul(width).filter(|n| *n < isize::MAX as usize / 8);
-        let mut draws = vec![0.0; numbers.ok_or_else(too_many)?];
-        let steps = self.draws.checked_mul(self.thin).and_then(|n| n.checked_add(self.warm_up));
-        let steps = steps.ok_or_else(too_many)?;
-        let progress = self.progress.then(|| Progress::new(label, steps as u64));
+        let label = if self.corrected { "Metropolis-Hastings" } else { "Langevin dynamics" };
+        let progress = self.settings.progress.then(|| Progress::new(label, steps as u64));
         let (mut done, mut stride, mut kept, mut interrupted) = (0, 1, 0, false);
         while done < steps {
             if interrupt::requested() {
@@ -189,7 +193,7 @@ impl Chains {
             progress.finish();
         }
         draws.truncate(kept * width);
-        let after = done.saturating_sub(self.warm_up).max(1) as f64;
+        let after = done.saturating_sub(warm_up).max(1) as f64;
         let (mut states, mut acceptance, mut factors) = (vec![], vec![], vec![]);
         for block in blocks {
             states.extend(block.x);
@@ -206,22 +210,17 @@ impl Chains {
         Ok(Trace { draws, state, acceptance, factors, interrupted })
     }
 
-    fn check<P: Proposal>(
-        &self,
-        corrected: bool,
-        target: &Target,
-        proposal: &P,
-        start: &Tensor,
-    ) -> Result<()> {
-        if self.thin == 0 {
+    fn check(&self, start: &Tensor) -> Result<()> {
+        let Self { settings, target, proposal, corrected } = *self;
+        if settings.thin == 0 {
             return Err(Error::argument("thin", 0, "at least 1"));
         }
-        if let Some(wanted) = self.adapt {
+        if let Some(wanted) = settings.adapt {
             let remedy = if !corrected {
                 "`None`: where no candidate is rejected there is nothing to steer by"
             } else if !(wanted > 0.0 && wanted < 1.0) {
                 "a share between 0 and 1"
-            } else if self.warm_up == 0 {
+            } else if settings.warm_up == 0 {
                 "`None` where there is no warm-up"
             } else if proposal.rescaled(1.0).is_none() {
                 "`None`: this proposal has no step"
@@ -251,13 +250,11 @@ fn first_error(results: Vec<Result<()>>) -> Result<()> {
 
 /// Chains that are evaluated together, with all they need to go on.
 struct Block<'a, P> {
-    settings: &'a Chains,
-    target: &'a Target,
-    corrected: bool,
+    plan: &'a Plan<'a, P>,
+    /// What tensors are made of, and where.
+    place: (DType, &'a Device),
     /// The number of the first chain.
     first: usize,
-    place: (DType, &'a Device),
-    proposal: &'a P,
     /// The proposal of each chain, where they have been tuned.
     tuned: Vec<P>,
     tuning: Vec<Tuning>,
@@ -276,26 +273,19 @@ struct Block<'a, P> {
 }
 
 impl<'a, P: Proposal> Block<'a, P> {
-    #[expect(clippy::too_many_arguments)]
     fn new(
-        settings: &'a Chains,
-        target: &'a Target,
-        proposal: &'a P,
-        corrected: bool,
+        plan: &'a Plan<'a, P>,
+        place: (DType, &'a Device),
         states: &[f64],
         first: usize,
         streams: &Generator,
-        place: (DType, &'a Device),
     ) -> Self {
-        let dim = target.dim();
+        let dim = plan.target.dim();
         let chains = states.len() / dim;
         Self {
-            settings,
-            target,
-            corrected,
-            first,
+            plan,
             place,
-            proposal,
+            first,
             tuned: Vec::new(),
             tuning: vec![Tuning::default(); chains],
             noise: (first..first + chains)
@@ -321,7 +311,7 @@ impl<'a, P: Proposal> Block<'a, P> {
         }
         self.evaluate()?;
         for i in 0..self.accepted.len() {
-            if self.corrected && !self.log_density_at_y[i].is_finite() {
+            if self.plan.corrected && !self.log_density_at_y[i].is_finite() {
                 return Err(self.not_finite("the log-density", i, "the start", remedy));
             }
             self.check_score(i, "the start")?;
@@ -332,7 +322,7 @@ impl<'a, P: Proposal> Block<'a, P> {
     }
 
     fn advance(&mut self, steps: std::ops::Range<usize>) -> Result<()> {
-        let Chains { warm_up, thin, adapt, .. } = *self.settings;
+        let Chains { warm_up, thin, adapt, .. } = *self.plan.settings;
         for step in steps {
             if step == warm_up && adapt.is_some() {
                 self.tuning.iter_mut().for_each(Tuning::settle);
@@ -362,25 +352,25 @@ impl<'a, P: Proposal> Block<'a, P> {
         for (i, (y, noise)) in self.y.chunks_exact_mut(dim).zip(&mut self.noise).enumerate() {
             let of_chain = i * dim..(i + 1) * dim;
             let from = Point { x: &self.x[of_chain.clone()], score: &self.score[of_chain] };
-            self.tuned.get(i).unwrap_or(self.proposal).propose(from, noise, y);
+            self.tuned.get(i).unwrap_or(self.plan.proposal).propose(from, noise, y);
         }
         self.evaluate()?;
-        let warming = step < self.settings.warm_up;
+        let warming = step < self.plan.settings.warm_up;
         for i in 0..self.accepted.len() {
             let probability = self.acceptance(i, step)?;
             let of_chain = i * dim..(i + 1) * dim;
             // Without correction no number is drawn, nor needed.
-            if !self.corrected || self.noise[i].uniform() < probability {
+            if !self.plan.corrected || self.noise[i].uniform() < probability {
                 self.x[of_chain.clone()].copy_from_slice(&self.y[of_chain.clone()]);
                 self.score[of_chain.clone()].copy_from_slice(&self.score_at_y[of_chain]);
                 self.log_density[i] = self.log_density_at_y[i];
                 self.accepted[i] += u64::from(!warming);
             }
-            if let (true, Some(wanted)) = (warming, self.settings.adapt) {
-                self.tuning[i].learn(probability, wanted, step, self.settings.warm_up);
+            if let (true, Some(wanted)) = (warming, self.plan.settings.adapt) {
+                self.tuning[i].learn(probability, wanted, step, self.plan.settings.warm_up);
             }
         }
-        if warming && self.settings.adapt.is_some() {
+        if warming && self.plan.settings.adapt.is_some() {
             self.tune();
         }
         Ok(())
@@ -390,7 +380,7 @@ impl<'a, P: Proposal> Block<'a, P> {
     #[inline]
     fn acceptance(&self, i: usize, step: usize) -> Result<f64> {
         let remedy = "Look at the target there, or take shorter steps";
-        if !self.corrected {
+        if !self.plan.corrected {
             if self.y[i * self.dim..(i + 1) * self.dim].iter().any(|y| !y.is_finite()) {
                 return Err(self.not_finite("the state", i, format!("step {step}"), remedy));
             }
@@ -409,7 +399,7 @@ impl<'a, P: Proposal> Block<'a, P> {
         let of_chain = i * self.dim..(i + 1) * self.dim;
         let from = Point { x: &self.x[of_chain.clone()], score: &self.score[of_chain.clone()] };
         let to = Point { x: &self.y[of_chain.clone()], score: &self.score_at_y[of_chain] };
-        let proposal = self.tuned.get(i).unwrap_or(self.proposal);
+        let proposal = self.tuned.get(i).unwrap_or(self.plan.proposal);
         let log_ratio = log_density - self.log_density[i] + proposal.log_ratio(from, to);
         if log_ratio.is_nan() {
             let at = format!("step {step}");
@@ -420,23 +410,23 @@ impl<'a, P: Proposal> Block<'a, P> {
 
     /// Evaluates the target at the candidates.
     fn evaluate(&mut self) -> Result<()> {
-        self.target.evaluate(
+        self.plan.target.evaluate(
             &self.y,
             self.place,
-            self.corrected.then_some(&mut self.log_density_at_y),
-            self.proposal.uses_score().then_some(&mut self.score_at_y),
+            self.plan.corrected.then_some(&mut self.log_density_at_y),
+            self.plan.proposal.uses_score().then_some(&mut self.score_at_y),
         )
     }
 
     /// Gives every chain the proposal that its tuning has found.
     fn tune(&mut self) {
-        let proposals = self.tuning.iter().map(|tuning| self.proposal.rescaled(tuning.factor));
+        let proposals = self.tuning.iter().map(|tuning| self.plan.proposal.rescaled(tuning.factor));
         self.tuned = proposals.collect::<Option<_>>().unwrap_or_default();
     }
 
     fn check_score(&self, i: usize, at: impl std::fmt::Display) -> Result<()> {
         let score = &self.score_at_y[i * self.dim..(i + 1) * self.dim];
-        if !self.proposal.uses_score() || score.iter().all(|s| s.is_finite()) {
+        if !self.plan.proposal.uses_score() || score.iter().all(|s| s.is_finite()) {
             return Ok(());
         }
         let remedy = "Look at the target there, or take shorter steps";

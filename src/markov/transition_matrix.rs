@@ -148,8 +148,8 @@ impl TransitionMatrix {
             .collect();
         let n = closed.len();
         if closed.iter().any(|x| !reach[closed[0]][*x]) {
-            let given = format!("one whose states {closed:?} fall into several closed classes");
-            return Err(Error::argument("self", given, "a chain with one stationary law"));
+            let given = format!("a chain whose states {closed:?} fall into several closed classes");
+            return Err(Error::argument("self", given, "one with a single stationary law"));
         }
         let mut p: Vec<Vec<f64>> = closed
             .iter()

@@ -10,8 +10,7 @@
 //! `rand_distr`, which draws from a [`Generator`] too:
 //!
 //! ```
-//! use rand_distr::{Distribution, Gamma};
-//! use scorebook::random::Generator;
+//! use scorebook::random::{Generator, rand_distr::{Distribution, Gamma}};
 //!
 //! let law = Gamma::new(2.0, 0.5).unwrap();
 //! let mut generator = Generator::new(7);
@@ -32,3 +31,6 @@ pub use generator::Generator;
 pub(crate) use generator::NormalGroups;
 pub use inversion::{ClosedForm, Discrete, Inversion, Mixed, NumericalInverse, Tabulated};
 pub use philox::philox4x32;
+
+/// The package of all other laws, which draw from a [`Generator`].
+pub use rand_distr;

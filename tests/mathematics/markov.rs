@@ -472,6 +472,13 @@ fn adaptation() {
         assert!(variance(&found).sqrt() < 0.25 * mean(&found), "{found:?}");
         assert!(has_moments(&trace));
     }
+    // Warm-up alone keeps nothing, and the last states are there to go on from.
+    let alone = Chains { draws: 0, ..chains };
+    let walk = RandomWalk::new(1.0).unwrap();
+    let target = correlated_by_function();
+    let trace = alone.metropolis_hastings(&target, &walk, &start, &mut Generator::new(14)).unwrap();
+    assert_eq!((trace.draws.dims(), trace.state.dims()), (&[0, 200, 2][..], &[200, 2][..]));
+    assert!(values(&(trace.state - &start).unwrap()).unwrap().iter().any(|x| *x != 0.0));
     let fixed = run(&correlated_by_function(), &RandomWalk::new(1.0).unwrap(), &start, 10);
     assert!(fixed.factors.iter().all(|factor| *factor == 1.0));
 }
@@ -490,6 +497,9 @@ fn bad_input_is_an_error() {
         Chains { thin: 0, ..good.clone() }.metropolis_hastings(&target, &walk, &start, generator),
     );
     assert_eq!(error, "`thin` is 0; expected at least 1");
+    let endless = Chains { draws: usize::MAX / 2, ..good.clone() };
+    let error = text(endless.metropolis_hastings(&target, &walk, &start, generator));
+    assert!(error.ends_with("expected a number whose states fit into memory"), "{error}");
     for (wanted, warm_up) in [(0.0, 10), (1.0, 10), (f64::NAN, 10), (0.3, 0)] {
         let chains = Chains { adapt: Some(wanted), warm_up, ..good.clone() };
         let error = text(chains.metropolis_hastings(&target, &walk, &start, generator));

@@ -62,16 +62,16 @@ impl Inversion for Mixed {
     }
 
     fn quantile(&self, u: f64) -> f64 {
-        let rest = |before: f64| {
-            let share = (u - before) / (1.0 - self.mass);
-            // Rounding may reach 1, where there is no quantile.
-            self.rest.quantile(share.min(1.0f64.next_down()))
-        };
+        let share = |before: f64| (u - before) / (1.0 - self.mass);
         // Left of the first atom at which F reaches u, F grows by the rest alone.
         let first = self.atoms.partition_point(|(.., reached)| *reached < u);
         match self.atoms.get(first) {
-            Some((place, before, _)) => rest(*before).min(*place),
-            None => rest(self.mass),
+            Some((place, before, _)) if share(*before) < 1.0 => {
+                self.rest.quantile(share(*before)).min(*place)
+            }
+            Some((place, ..)) => *place,
+            // Rounding may reach 1, where there is no quantile.
+            None => self.rest.quantile(share(self.mass).min(1.0f64.next_down())),
         }
     }
 }
