@@ -348,16 +348,23 @@ fn correlated_noise_in_the_plane() {
 /// velocity alone (the Langevin equation of a particle on a spring) the stationary law is `N(0, σ²/(2γ))` for both coordinates.
 #[test]
 fn degenerate_noise() {
-    let grid = Grid::plane((-4.0, 4.0), (-4.0, 4.0), 41, 41).unwrap();
+    let grid = Grid::plane((-4.0, 4.0), (-4.0, 4.0), 81, 81).unwrap();
     let sde = linear([[0.0; 2]; 2], [[0.5, 0.0], [0.5, 0.0]]);
     let start = GridDensity::dirac(&grid, &[0.0, 0.0]).unwrap();
     let end = FokkerPlanck::default().solve(&sde, &start, &[0.0, 1.0]).unwrap().last().clone();
     for (cell, p) in end.values().iter().enumerate() {
-        assert!(cell % 41 == cell / 41 || *p == 0.0);
+        assert!(cell % 81 == cell / 81 || *p == 0.0);
     }
     for entry in end.covariance().concat() {
         assert!((entry - 0.25).abs() < 1e-9, "{entry}");
     }
+    // A pull towards 0 along the same diagonal: the Ornstein-Uhlenbeck process on it.
+    let sde = linear([[-1.0, 0.0], [0.0, -1.0]], [[0.5, 0.0], [0.5, 0.0]]);
+    let end = FokkerPlanck::default().solve(&sde, &start, &[0.0, 1.0]).unwrap().last().clone();
+    for entry in end.covariance().concat() {
+        assert!((entry / (0.125 * (1.0 - (-2f64).exp())) - 1.0).abs() < 0.02, "{entry}");
+    }
+    assert!(end.values().iter().enumerate().all(|(cell, p)| cell % 81 == cell / 81 || *p < 1e-12));
     let (gamma, sigma) = (1.0, 1.0f64);
     let sde = linear([[0.0, 1.0], [-1.0, -gamma]], [[0.0, 0.0], [0.0, sigma]]);
     let errors = [40, 80].map(|cells| {
