@@ -107,7 +107,7 @@ impl FokkerPlanck {
     /// To run *particles* back in time is another matter: [`ReverseSde`](crate::sample::ReverseSde) on descending times.
     ///
     /// # Errors
-    /// As [`solve`](Self::solve).
+    /// As [`solve`](Self::solve), and if errors grow until a value is not finite.
     pub fn terminal_value(
         &self,
         sde: &dyn Sde,
@@ -231,15 +231,25 @@ impl March<'_> {
         let mut state = marched.states[0].clone();
         for (i, pair) in times.windows(2).enumerate() {
             operator.set(0.5 * (pair[0] + pair[1]), sign)?;
-            let next = match interrupt::requested() {
-                true => None,
-                false => step(&mut operator, &state, (pair[1] - pair[0]).abs())?,
+            let next = if interrupt::requested() {
+                None
+            } else {
+                step(&mut operator, &state, (pair[1] - pair[0]).abs())?
             };
             let Some(next) = next else {
                 marched.interrupted = true;
                 break;
             };
             state = next;
+            if state.iter().any(|value| !value.is_finite()) {
+                return Err(Error::NotFinite {
+                    what: "the value of a cell".into(),
+                    at: format!("t = {}", pair[1]),
+                    remedy: "Against its time the equation amplifies errors beyond all numbers: take a shorter time or a \
+                             coarser grid"
+                        .into(),
+                });
+            }
             marched.least = marched.least.min(least(&state));
             marched.steps = i + 1;
             if record.is_some_and(|every| (i + 1) % every == 0) {

@@ -763,6 +763,9 @@ fn the_terminal_value_problem_is_ill_posed() {
         // Never more than it says, of rounding.
         assert!(distance < 10f64.powf(growth) * 1e-14);
     }
+    let times = time_grid(0.0, 10.0, 20).unwrap();
+    let error = with(Stepping::Exponential).terminal_value(&sde, &start, &times).unwrap_err();
+    assert!(error.to_string().starts_with("the value of a cell is not finite at t = "), "{error}");
 }
 
 #[test]
