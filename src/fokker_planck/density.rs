@@ -1,8 +1,8 @@
 //! Densities on a grid.
 
-use super::Grid;
+use super::{Grid, numbers};
 use crate::{Error, Result, distribution::Density, random::Generator};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 use rand::Rng;
 
 /// A probability density with one value a cell, in its middle.
@@ -41,7 +41,7 @@ impl GridDensity {
             let expected = format!("of the grid's dimension, {}", grid.dim());
             return Err(Error::argument("density", format!("in {}", density.dim()), expected));
         }
-        let values = density.log_prob(&grid.middles()?)?.exp()?.to_vec1::<f64>()?;
+        let values = numbers(&density.log_prob(&grid.middles()?)?.exp()?)?;
         Self::normalised(grid, values)
     }
 
@@ -318,9 +318,7 @@ impl Density for GridDensity {
 /// The coordinates of points `[n, dim]`, on the host.
 fn points(x: &Tensor, dim: usize) -> Result<Vec<f64>> {
     match x.dims() {
-        [n, columns] if *columns == dim && *n > 0 => {
-            Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-        }
+        [n, columns] if *columns == dim && *n > 0 => numbers(x),
         dims => Err(Error::shape("x", dims, format!("[n, {dim}] with at least one point"))),
     }
 }

@@ -2,10 +2,11 @@
 
 use super::{
     grid::{Grid, Offset},
+    numbers,
     stencil::selling,
 };
 use crate::{Error, Result, sde::Sde};
-use candle_core::{DType, Device, Tensor};
+use candle_core::{Device, Tensor};
 
 /// Drift and covariance of the noise in the middle of every cell, at one time.
 #[derive(Debug, PartialEq)]
@@ -55,10 +56,6 @@ impl Coefficients {
         }
         Ok(Self { drift, covariance })
     }
-}
-
-fn numbers(x: &Tensor) -> Result<Vec<f64>> {
-    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
 }
 
 /// Two cells, and the rates at which the chain jumps from one to the other and back.

@@ -37,7 +37,7 @@ pub struct Report {
     pub steps: usize,
     /// The least value of a density on the way: not negative, unless the equation ran against its time.
     pub least: f64,
-    /// The most by which rounding moved the mass in one step, before it was put back.
+    /// The most by which rounding moved the mass in one step. [`solve`](super::FokkerPlanck::solve) puts it back.
     pub mass_error: f64,
     /// The power of ten by which the least errors may have grown: 0, unless the equation ran against its time.
     pub error_growth: f64,

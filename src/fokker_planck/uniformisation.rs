@@ -66,8 +66,8 @@ mod tests {
     fn two_cells() {
         let exchanges = vec![Exchange { from: 0, to: 1, forth: 3.0, back: 1.0 }];
         let rates = Rates { cells: 2, exchanges, fastest: 3.0 };
-        for tau in [0.0, 1e-3, 0.4, 700.0, -1.5] {
-            let moved = 0.75 * (1.0 - (-4.0 * tau as f64).exp());
+        for tau in [0f64, 1e-3, 0.4, 700.0, -1.5] {
+            let moved = 0.75 * (1.0 - (-4.0 * tau).exp());
             let v = exponential(&rates, &[1.0, 0.0], tau, Rates::advance).unwrap();
             assert!((v[1] - moved).abs() < 1e-12 * moved.abs().max(1.0), "{tau}: {v:?}");
             let u = exponential(&rates, &[0.0, 1.0], tau, Rates::expect).unwrap();

@@ -344,20 +344,79 @@ fn correlated_noise_in_the_plane() {
     }
 }
 
+/// Correlated noise that depends on the state. Two Ornstein-Uhlenbeck processes `Y` in bent coordinates, `X₁ = Y₁` and
+/// `X₂ = Y₂ + a sin Y₁`, have by Itô's lemma the dispersion `σ [[1, 0], [a cos X₁, 1]]`, of which the stencil changes from place
+/// to place, and the density `p_Y(x₁, x₂ - a sin x₁)`.
+#[test]
+fn correlated_noise_that_depends_on_the_state() {
+    let (bend, sigma, t) = (1.2, 0.9f64, 0.5f64);
+    let sde = |ito: f64| {
+        let drift = move |x: &Tensor, _: f64| {
+            let (first, second) = (x.narrow(1, 0, 1)?, x.narrow(1, 1, 1)?);
+            let (sin, cos) = (first.sin()?, first.cos()?);
+            let back = ((&second - (&sin * bend)?)? + ((&first * cos)? * bend)?)?;
+            let correction = (sin * (0.5 * ito * bend * sigma * sigma))?;
+            Tensor::cat(&[first.neg()?, (back + correction)?.neg()?], 1)
+        };
+        let dispersion = move |x: &Tensor, _: f64| {
+            let slope = (x.narrow(1, 0, 1)?.cos()? * bend)?;
+            let (one, zero) = (slope.ones_like()?, slope.zeros_like()?);
+            let g = Tensor::cat(&[&one, &zero, &slope, &one], 1)?.reshape(((), 2, 2))?;
+            Ok(Dispersion::Matrix((g * sigma)?))
+        };
+        Ito::general(drift, dispersion)
+    };
+    let bent = |grid: &Grid, mean: [f64; 2], variance: f64| {
+        GridDensity::from_fn(grid, |x| {
+            let y = [x[0], x[1] - bend * x[0].sin()];
+            (-((y[0] - mean[0]).powi(2) + (y[1] - mean[1]).powi(2)) / (2.0 * variance)).exp()
+        })
+        .unwrap()
+    };
+    let decay = (-t).exp();
+    let variance = 0.09 * decay * decay + 0.5 * sigma * sigma * (1.0 - decay * decay);
+    let error = |ito: f64, cells: usize| {
+        let grid = Grid::plane((-3.5, 3.5), (-4.5, 4.5), cells, cells).unwrap();
+        let start = bent(&grid, [0.5, -0.5], 0.09);
+        let end = FokkerPlanck::default().solve(&sde(ito), &start, &[0.0, t]).unwrap();
+        assert!(end.report.least >= 0.0);
+        let exact = bent(&grid, [0.5 * decay, -0.5 * decay], variance);
+        (7.0 / cells as f64, end.last().l1_distance(&exact).unwrap())
+    };
+    let errors = [50, 80, 120].map(|cells| error(1.0, cells));
+    let slope = log_slope(&errors);
+    println!("in bent coordinates: order {slope:.3}, finest error {:.1e}", errors[2].1);
+    assert!((slope - 2.0).abs() < 0.25 && errors[2].1 < 0.02, "{errors:?}");
+    // Without Itô's correction the drift is another.
+    assert!(error(0.0, 80).1 > 0.1);
+    let grid = Grid::plane((-3.5, 3.5), (-4.5, 4.5), 80, 80).unwrap();
+    let law = stationary(&sde(1.0), &grid, 0.0).unwrap();
+    let distance = law.l1_distance(&bent(&grid, [0.0, 0.0], 0.5 * sigma * sigma)).unwrap();
+    println!("its stationary law: {distance:.1e}");
+    assert!(distance < 0.03);
+}
+
 /// Noise in one direction only. Along the diagonal it makes a walk on the diagonal, whose moments are exact; in the
 /// velocity alone (the Langevin equation of a particle on a spring) the stationary law is `N(0, σ²/(2γ))` for both coordinates.
 #[test]
 fn degenerate_noise() {
-    let grid = Grid::plane((-4.0, 4.0), (-4.0, 4.0), 41, 41).unwrap();
+    let grid = Grid::plane((-4.0, 4.0), (-4.0, 4.0), 81, 81).unwrap();
     let sde = linear([[0.0; 2]; 2], [[0.5, 0.0], [0.5, 0.0]]);
     let start = GridDensity::dirac(&grid, &[0.0, 0.0]).unwrap();
     let end = FokkerPlanck::default().solve(&sde, &start, &[0.0, 1.0]).unwrap().last().clone();
     for (cell, p) in end.values().iter().enumerate() {
-        assert!(cell % 41 == cell / 41 || *p == 0.0);
+        assert!(cell % 81 == cell / 81 || *p == 0.0);
     }
     for entry in end.covariance().concat() {
         assert!((entry - 0.25).abs() < 1e-9, "{entry}");
     }
+    // A pull towards 0 along the same diagonal: the Ornstein-Uhlenbeck process on it.
+    let sde = linear([[-1.0, 0.0], [0.0, -1.0]], [[0.5, 0.0], [0.5, 0.0]]);
+    let end = FokkerPlanck::default().solve(&sde, &start, &[0.0, 1.0]).unwrap().last().clone();
+    for entry in end.covariance().concat() {
+        assert!((entry / (0.125 * (1.0 - (-2f64).exp())) - 1.0).abs() < 0.02, "{entry}");
+    }
+    assert!(end.values().iter().enumerate().all(|(cell, p)| cell % 81 == cell / 81 || *p < 1e-12));
     let (gamma, sigma) = (1.0, 1.0f64);
     let sde = linear([[0.0, 1.0], [-1.0, -gamma]], [[0.0, 0.0], [0.0, sigma]]);
     let errors = [40, 80].map(|cells| {
@@ -704,6 +763,9 @@ fn the_terminal_value_problem_is_ill_posed() {
         // Never more than it says, of rounding.
         assert!(distance < 10f64.powf(growth) * 1e-14);
     }
+    let times = time_grid(0.0, 10.0, 20).unwrap();
+    let error = with(Stepping::Exponential).terminal_value(&sde, &start, &times).unwrap_err();
+    assert!(error.to_string().starts_with("the value of a cell is not finite at t = "), "{error}");
 }
 
 #[test]
