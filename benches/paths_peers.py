@@ -5,7 +5,7 @@
 makes a virtual environment beside the build, installs the peers there, builds the bench, and runs all of them
 interleaved: each case once on each peer, then again. It prints the medians in million path-steps a second, by the clock
 and by the processor time that a process used (others may use the machine too), the ratios to ours, and the most memory
-that each process held.
+that each process held. NumPy and PyTorch take a minute and more for each reverse run; --peers and --cases leave some out.
 
 The cases, all by Euler-Maruyama in f32 and two dimensions:
     ou       dx = -x dt + sqrt(2) dw on [0, 1], from 0

@@ -85,7 +85,7 @@ pub trait FusedSde<const D: usize>: Sync {
 #[derive(Clone, Debug, Default)]
 pub struct FusedEulerMaruyama {
     /// The times of the grid at which states are kept, or statistics taken, beside the last one.
-    pub save: Vec<f64>,
+    pub save_at: Vec<f64>,
     /// The bins in which [`statistics`](Self::statistics) counts the states, if any.
     pub bins: Option<Bins>,
     /// Show a progress bar.
@@ -227,7 +227,7 @@ impl FusedEulerMaruyama {
     /// // dx = -x dt + dw from 2, for 100,000 paths.
     /// let sde = ForwardSde(OrnsteinUhlenbeck::new(1.0, 1.0, 1.0)?);
     /// let solver = FusedEulerMaruyama {
-    ///     save: vec![0.5],
+    ///     save_at: vec![0.5],
     ///     bins: Some(Bins { low: -2.0, high: 4.0, count: 60 }),
     ///     ..Default::default()
     /// };
@@ -284,16 +284,18 @@ impl FusedEulerMaruyama {
     ) -> Result<Course<'a>> {
         check_times(times)?;
         let last = times.len() - 1;
+        // Closer than this it is that time, which rounding moved.
+        let same = 1e-12 * (times[last] - times[0]).abs();
         let mut stops = Vec::new();
-        for save in &self.save {
-            let Some(stop) = times.iter().position(|t| (t - save).abs() <= 1e-12 * t.abs()) else {
+        for save in &self.save_at {
+            let Some(stop) = times.iter().position(|t| (t - save).abs() <= same) else {
                 let expected = format!(
                     "times of the grid, which has {} from {} to {}",
                     times.len(),
                     times[0],
                     times[last]
                 );
-                return Err(Error::argument("save", save, expected));
+                return Err(Error::argument("save_at", save, expected));
             };
             stops.push(stop);
         }

@@ -28,7 +28,7 @@ impl FusedSde<2> for Test {
 }
 
 fn solve(save: &[f64], x0: &Tensor, times: &[f64], seed: u64) -> scorebook::Result<Vec<Tensor>> {
-    let solver = FusedEulerMaruyama { save: save.to_vec(), ..Default::default() };
+    let solver = FusedEulerMaruyama { save_at: save.to_vec(), ..Default::default() };
     Ok(solver.solve(&Test, x0, times, &mut Generator::new(seed))?.states)
 }
 
@@ -66,7 +66,7 @@ fn same_bits_on_any_number_of_threads() {
     let times = time_grid(0.0, 1.0, 40).unwrap();
     let x0 = Tensor::ones((5000, 2), DType::F32, CPU).unwrap();
     let bins = Some(Bins { low: -3.0, high: 3.0, count: 50 });
-    let solver = FusedEulerMaruyama { save: vec![0.5], bins, ..Default::default() };
+    let solver = FusedEulerMaruyama { save_at: vec![0.5], bins, ..Default::default() };
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
@@ -215,7 +215,7 @@ fn reverse_time_with_the_score_of_a_mixture() {
 fn saving() {
     let times = time_grid(0.0, 1.0, 100).unwrap();
     let x0 = Tensor::new(&[[0.5f32, -1.0]], CPU).unwrap();
-    let solver = FusedEulerMaruyama { save: vec![0.7, 0.0, 0.7], ..Default::default() };
+    let solver = FusedEulerMaruyama { save_at: vec![0.7, 0.0, 0.7], ..Default::default() };
     let paths = solver.solve(&Test, &x0, &times, &mut Generator::new(78)).unwrap();
     assert_eq!(paths.times, [0.0, 0.7, 1.0]);
     assert_eq!(paths.states[0].to_vec2::<f32>().unwrap(), x0.to_vec2::<f32>().unwrap());
@@ -263,7 +263,7 @@ fn what_goes_wrong_is_an_error() {
     assert!(two(&good, &[0.0], &[]).starts_with("`times` is [0.0]"));
     assert_eq!(
         two(&good, &times, &[0.333]),
-        "`save` is 0.333; expected times of the grid, which has 101 from 0 to 1"
+        "`save_at` is 0.333; expected times of the grid, which has 101 from 0 to 1"
     );
     let bad = (&good / 0.0).unwrap();
     assert!(two(&bad, &times, &[]).starts_with("the state is not finite at t = 0"));
