@@ -75,6 +75,25 @@ pub trait Solver: Send + Sync {
     /// Each step is detached, so memory does not grow with their number. An interrupt ends the march
     /// with `Ok` and [`Solution::interrupted`].
     ///
+    /// ```
+    /// use scorebook::{prelude::*, interrupt};
+    ///
+    /// let sde = Ito::new(
+    ///     |x, t| {
+    ///         if t > 0.5 {
+    ///             interrupt::request();
+    ///         }
+    ///         x.neg()
+    ///     },
+    ///     |_t| 1.0,
+    /// );
+    /// let x0 = Tensor::zeros((10, 1), DType::F32, &Device::Cpu)?;
+    /// let times = time_grid(0.0, 1.0, 100)?;
+    /// let solution = EulerMaruyama::default().solve(&sde, &x0, &times, &mut Generator::new(7))?;
+    /// assert!(solution.interrupted && (solution.times[0] - 0.52).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the times are not strictly upward or downward, shapes do not fit, the method does not suit the noise, the
     /// steps are too long for a drift that contracts, or a state is not finite.
