@@ -61,7 +61,8 @@ pub struct OrderPoint {
 /// ```
 ///
 /// # Errors
-/// If there are fewer than two strides, one does not divide the path's number of steps, the solver fails, or an error is 0.
+/// If there are fewer than two strides, one does not divide the path's number of steps, the solver fails, or an
+/// error is 0.
 pub fn strong_order(
     solver: &dyn Solver,
     sde: &dyn Sde,
@@ -79,9 +80,9 @@ pub fn strong_order(
 
 /// The weak order of a solver: how `|E φ(x_h(T)) - E φ(x(T))|` shrinks with the step.
 ///
-/// `function` gives `φ(x)`, one number a sample, `[batch]`. Both expectations are taken over the same Brownian paths, where
-/// their difference has by far less noise than each of them; the standard error says what remains. The other arguments
-/// are those of [`strong_order`].
+/// `function` gives `φ(x)`, one number a sample, `[batch]`. Both expectations are taken over the same Brownian
+/// paths, where their difference has by far less noise than each of them; the standard error says what remains. The
+/// other arguments are those of [`strong_order`].
 ///
 /// ```
 /// use scorebook::{prelude::*, sde::weak_order};

@@ -31,7 +31,8 @@ pub trait Solver: Send + Sync {
     /// The method's name.
     fn name(&self) -> &'static str;
 
-    /// The order `p` in `E |x(T) - x_h(T)| = O(h^p)`, along the same path, for the noise that the method is made for.
+    /// The order `p` in `E |x(T) - x_h(T)| = O(h^p)`, along the same path, for the noise that the method is made
+    /// for.
     fn strong_order(&self) -> f64;
 
     /// The order `p` in `|E φ(x(T)) - E φ(x_h(T))| = O(h^p)` for smooth `φ`.
@@ -117,8 +118,8 @@ pub trait Solver: Send + Sync {
     /// `path.reversed()` the solver goes downward in time.
     ///
     /// # Errors
-    /// As [`solve`](Self::solve), and if the path has not the shape and type of the noise, lacks the time integrals that
-    /// the method needs, or has not got a time of `save_at`.
+    /// As [`solve`](Self::solve), and if the path has not the shape and type of the noise, lacks the time integrals
+    /// that the method needs, or has not got a time of `save_at`.
     fn solve_along(&self, sde: &dyn Sde, x0: &Tensor, path: &BrownianMotion) -> Result<Solution> {
         path.steps()?;
         let (start, like) = (path.times[0], sde.dispersion(x0, path.times[0])?.noise_like(x0)?);

@@ -205,8 +205,8 @@ fn moments_of_cox_ingersoll_ross() {
     }
 }
 
-/// The damped oscillator `dq = p dt`, `dp = (-ω²q - γp) dt + σ dw` has the stationary variances `σ²/(2γω²)` and `σ²/(2γ)`
-/// (Langevin's equation; Uhlenbeck and Ornstein, Phys. Rev. 36, 1930).
+/// The damped oscillator `dq = p dt`, `dp = (-ω²q - γp) dt + σ dw` has the stationary variances `σ²/(2γω²)` and
+/// `σ²/(2γ)` (Langevin's equation; Uhlenbeck and Ornstein, Phys. Rev. 36, 1930).
 #[test]
 fn stationary_law_of_the_damped_oscillator() {
     let (n, omega, gamma, sigma) = (20_000, 2.0, 1.0, 1.5f64);

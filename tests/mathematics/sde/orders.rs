@@ -81,8 +81,8 @@ fn wrong_milstein_formulas_lose_the_order() {
     }
 }
 
-/// `x = sinh((t + w)/2 + arsinh x(0))` solves `dx = (x/8 + c/2) dt + c/2 dw` with `c = √(x²+1)` (after Kloeden and Platen
-/// 1992, equation 4.4.31): noise that depends on the state, and not linearly.
+/// `x = sinh((t + w)/2 + arsinh x(0))` solves `dx = (x/8 + c/2) dt + c/2 dw` with `c = √(x²+1)` (after Kloeden and
+/// Platen 1992, equation 4.4.31): noise that depends on the state, and not linearly.
 #[test]
 fn on_a_problem_that_is_not_linear() {
     let sde = Ito::general(
