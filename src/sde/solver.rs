@@ -35,6 +35,11 @@ pub trait Solver: Send + Sync {
     /// for.
     fn strong_order(&self) -> f64;
 
+    /// The strong order for additive noise, where it is another.
+    fn strong_order_for_additive_noise(&self) -> f64 {
+        self.strong_order()
+    }
+
     /// The order `p` in `|E φ(x(T)) - E φ(x_h(T))| = O(h^p)` for smooth `φ`.
     fn weak_order(&self) -> f64;
 

@@ -115,6 +115,9 @@ fn on_additive_noise() {
     assert!((of(&Sra1::default(), &path) - 1.5).abs() < 0.1);
     assert!((of(&Sri1::default(), &path) - 1.5).abs() < 0.1);
     assert!((of(&EulerMaruyama::default(), &path) - 1.0).abs() < 0.1);
+    let euler =
+        strong_order(&EulerMaruyama::default(), &sde, &x0, &path, &[64, 128], None).unwrap();
+    assert_eq!(euler.declared, 1.0);
     // Time integrals that are only the mean of what they should be given the increments lose half an order.
     let coarse_only = |stride: usize| {
         let coarse = path.coarsen(stride).unwrap();
