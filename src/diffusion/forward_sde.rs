@@ -10,8 +10,8 @@ use candle_core::Tensor;
 
 /// The SDE `dx = a(t) x dt + g(t) dw` of a noising process, for solvers and trajectories.
 ///
-/// The kernel gives any single time at once ([`NoisingProcess::perturb`]); a solver gives whole paths, and so, without
-/// error, do its [exact transitions](crate::sde::Exact).
+/// The kernel gives any single time at once ([`NoisingProcess::perturb`]); a solver gives whole paths, and so,
+/// without error, do its [exact transitions](crate::sde::Exact).
 ///
 /// ```
 /// use scorebook::{

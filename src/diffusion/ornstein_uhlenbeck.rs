@@ -100,7 +100,8 @@ impl OrnsteinUhlenbeck {
         (self.beta > 0.0).then(|| self.sigma.powi(2) / (2.0 * self.beta))
     }
 
-    /// The stationary law `N(0, σ²/(2β) I)` with the density `(πσ²/β)^(-dim/2) e^(-β‖x‖²/σ²)`; there is none for `β = 0`.
+    /// The stationary law `N(0, σ²/(2β) I)`, of the density `(πσ²/β)^(-dim/2) e^(-β‖x‖²/σ²)`; there is none for
+    /// `β = 0`.
     ///
     /// ```
     /// use scorebook::{prelude::*, distribution::Density};

@@ -155,7 +155,8 @@ impl BrownianMotion {
         let integrals = match &self.integrals {
             None => None,
             Some(integrals) => {
-                // From the start of the long step, a short one adds I + h (W at its own start - W at the long one's).
+                // From the start of the long step, a short one adds I + h (W at its own start - W at the long
+                // one's).
                 let blocks = |x: &Tensor| {
                     let mut dims = x.dims().to_vec();
                     dims.splice(0..1, [steps / stride, stride]);

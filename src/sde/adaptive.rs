@@ -10,13 +10,13 @@ use candle_core::Tensor;
 
 /// Steps as long as the tolerances allow, along a Brownian path with random access.
 ///
-/// Each step is made once whole and once in two halves; the difference tells the error, and the halves are kept.
-/// A step that is taken back changes nothing: the path is that of the [`BrownianTree`], whatever times were asked for
-/// before, so what is learned of the future by a rejected step is not forgotten and no bias comes in. The whole batch takes the same
-/// steps: their error is a root mean square over it.
+/// Each step is made once whole and once in two halves; the difference tells the error, and the halves are kept. A
+/// step that is taken back changes nothing: the path is that of the [`BrownianTree`], whatever times were asked for
+/// before. (Fresh noise after a rejection would favour increments that are easy to follow.) The whole batch takes the
+/// same steps: their error is a root mean square over it.
 ///
-/// With a solver of strong order 1 (Milstein's, for commutative noise) the steps may depend on the path as they do here;
-/// with [`EulerMaruyama`](super::EulerMaruyama) and noise that depends on the state they may lead to a wrong
+/// With a solver of strong order 1 (Milstein's, for commutative noise) the steps may depend on the path as they do
+/// here; with [`EulerMaruyama`](super::EulerMaruyama) and noise that depends on the state they may lead to a wrong
 /// limit (Gaines and Lyons, SIAM J. Appl. Math. 57, 1997).
 ///
 /// ```
@@ -64,13 +64,13 @@ impl Default for Adaptive {
 }
 
 impl<S: Solver> Adaptive<S> {
-    /// Solves the SDE along the path of a tree from `x0` `[batch, ...]` at the first of the times to the last, upward
-    /// or downward. [`Solution::trajectory`] holds the states at all of them; a step ends at each.
+    /// Solves the SDE along the path of a tree from `x0` `[batch, ...]` at the first of the times to the last,
+    /// upward or downward. [`Solution::trajectory`] holds the states at all of them; a step ends at each.
     ///
     /// # Errors
-    /// If the times are not strictly upward or downward or leave the tree, a setting is out of its range, the method
-    /// needs time integrals or does not suit the noise, shapes do not fit, or no step that the tree resolves is short enough
-    /// for the tolerances (the error names the time).
+    /// If the times are not strictly upward or downward or leave the tree, a setting is out of its range, the
+    /// method needs time integrals or does not suit the noise, shapes do not fit, or no step that the tree resolves
+    /// is short enough for the tolerances (the error names the time).
     pub fn solve(
         &self,
         sde: &dyn Sde,

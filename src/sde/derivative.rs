@@ -4,8 +4,8 @@ use super::{Dispersion, Sde, solver::scalar};
 use crate::{Error, Result};
 use candle_core::{DType, Tensor};
 
-/// `½ Σ_j (g_j·∇) g_j` over the columns `g_j` of `g`, by which the drifts of Itô's and Stratonovich's reading of the same
-/// equation differ; `None` where the dispersion is a number, which has no derivative.
+/// `½ Σ_j (g_j·∇) g_j` over the columns `g_j` of `g`, by which the drifts of Itô's and Stratonovich's reading of
+/// the same equation differ; `None` where the dispersion is a number, which has no derivative.
 ///
 /// For a diagonal that is `½ g_i ∂_i g_i`. Every coordinate (of a diagonal) and every column (of a matrix)
 /// takes two evaluations of `g`.
@@ -19,7 +19,8 @@ pub(super) fn noise_induced_drift(
     match &g {
         Dispersion::Scalar(_) => return Ok(None),
         Dispersion::Diagonal(diagonal) => {
-            for unit in coordinates(x)? {
+            for unit in coordinates(x) {
+                let unit = unit?;
                 let column = diagonal.broadcast_as(x.shape())?.broadcast_mul(&unit)?;
                 let derivative = along(sde, x, t, &column)?.diagonal(x)?;
                 sum = Some(add(sum, derivative.broadcast_mul(&unit)?)?);
@@ -50,15 +51,12 @@ pub(super) fn check_commutes(sde: &dyn Sde, x: &Tensor, t: f64) -> Result<()> {
     match &g {
         Dispersion::Scalar(_) => Ok(()),
         Dispersion::Diagonal(diagonal) => {
-            let units = coordinates(x)?;
-            if units.len() == 1 {
-                return Ok(());
-            }
             let unit_scale = greatest(diagonal)?.powi(2) / (1.0 + greatest(x)?);
-            for (j, unit) in units.iter().enumerate() {
-                let column = diagonal.broadcast_as(x.shape())?.broadcast_mul(unit)?;
+            for (j, unit) in coordinates(x).enumerate() {
+                let unit = unit?;
+                let column = diagonal.broadcast_as(x.shape())?.broadcast_mul(&unit)?;
                 let derivative = along(sde, x, t, &column)?.diagonal(x)?;
-                let own = greatest(&derivative.broadcast_mul(unit)?)?;
+                let own = greatest(&derivative.broadcast_mul(&unit)?)?;
                 let others = derivative.broadcast_mul(&unit.affine(-1.0, 1.0)?)?;
                 if greatest(&others)? > tolerance * (own + unit_scale) {
                     let k = scalar(&rows(&others)?.abs()?.max(0)?.argmax(0)?)?;
@@ -145,15 +143,14 @@ impl Dispersion {
 }
 
 /// The unit vectors of one state, `[1, ...]` each.
-fn coordinates(x: &Tensor) -> Result<Vec<Tensor>> {
+fn coordinates(x: &Tensor) -> impl Iterator<Item = Result<Tensor>> {
     let mut dims = x.dims().to_vec();
     dims[0] = 1;
-    let count = dims.iter().product();
-    let unit = |i: usize| {
+    let count: usize = dims.iter().product();
+    (0..count).map(move |i| {
         let values: Vec<f32> = (0..count).map(|j| f32::from(u8::from(i == j))).collect();
         Ok(Tensor::from_vec(values, &*dims, x.device())?.to_dtype(x.dtype())?)
-    };
-    (0..count).map(unit).collect()
+    })
 }
 
 /// The greatest coordinate of each sample, in absolute value: `[batch, 1]`.

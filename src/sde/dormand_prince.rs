@@ -11,12 +11,13 @@ use candle_core::Tensor;
 /// Dormand and Prince's method of order 5(4) for `dx/dt = f(x, t)`, with steps as long as the tolerances allow,
 /// forward or backward in time.
 ///
-/// Seven slopes a step, of which the last is the next step's first; the difference to an embedded method of order 4 tells the
-/// error. States are given at the times asked for by Shampine's quartic through the slopes, so saving often does
-/// not shorten the steps. The whole batch takes the same steps: their error is a root mean square over it.
+/// Seven slopes a step, of which the last is the next step's first; the difference to an embedded method of order 4
+/// tells the error. States are given at the times asked for by Shampine's quartic through the slopes, so saving
+/// often does not shorten the steps. The whole batch takes the same steps: their error is a root mean square over
+/// it.
 ///
-/// Source: Dormand and Prince, J. Comput. Appl. Math. 6, 1980; Shampine, Math. Comp. 46, 1986 (the interpolant). It is the
-/// method behind `RK45` of SciPy and `ode45` of MATLAB.
+/// Source: Dormand and Prince, J. Comput. Appl. Math. 6, 1980; Shampine, Math. Comp. 46, 1986 (the interpolant). It
+/// is the method behind `RK45` of SciPy and `ode45` of MATLAB.
 ///
 /// ```
 /// use scorebook::prelude::*;
@@ -112,8 +113,8 @@ const DENSE: [[f64; 4]; 7] = [
 ];
 
 impl DormandPrince {
-    /// Follows the drift from `x0` `[batch, ...]` at the first of the times to the last, upward or downward; noise is left
-    /// out. [`Solution::trajectory`] holds the states at all of them.
+    /// Follows the drift from `x0` `[batch, ...]` at the first of the times to the last, upward or downward; noise
+    /// is left out. [`Solution::trajectory`] holds the states at all of them.
     ///
     /// # Errors
     /// If the times are not strictly upward or downward, a setting is out of its range, the drift has not the shape
@@ -168,8 +169,8 @@ fn between(x: &Tensor, h: f64, slopes: &[Tensor], share: f64) -> Result<Tensor> 
     Ok((x + (combine(slopes, &weights)? * h)?)?)
 }
 
-/// A first step that changes the state by about a hundredth of what Taylor's second term would (Hairer, Nørsett and Wanner, *Solving
-/// ordinary differential equations I*, section II.4).
+/// A first step that changes the state by about a hundredth of what Taylor's second term would (Hairer, Nørsett and
+/// Wanner, *Solving ordinary differential equations I*, section II.4).
 fn guess(
     control: &StepControl,
     sde: &dyn Sde,

@@ -44,6 +44,10 @@ impl Solver for EulerMaruyama {
         0.5
     }
 
+    fn strong_order_for_additive_noise(&self) -> f64 {
+        1.0
+    }
+
     fn weak_order(&self) -> f64 {
         1.0
     }

@@ -103,7 +103,8 @@ impl Flow {
     /// Follows the drift from `x0` `[batch, ...]` over a grid of times, upward or downward; noise is left out.
     ///
     /// # Errors
-    /// If the times are not strictly upward or downward, the drift has not the shape of `x0`, or a state is not finite.
+    /// If the times are not strictly upward or downward, the drift has not the shape of `x0`, or a state is not
+    /// finite.
     pub fn solve(&self, sde: &dyn Sde, x0: &Tensor, times: &[f64]) -> Result<Solution> {
         let counted = Counted::new(sde);
         let saving =

@@ -4,9 +4,8 @@ use super::{Dispersion, ExactTransition, Sde, exact::check_later};
 use crate::{Result, path::BrownianMotion, random::Generator};
 use candle_core::Tensor;
 
-/// Geometric Brownian motion `dx = μ x dt + σ x dw`, coordinate by coordinate: the standard example of noise that depends on the
-/// state, since its solution is known on every path,
-/// `x(t) = x(0) exp((μ - σ²/2) t + σ w(t))`.
+/// Geometric Brownian motion `dx = μ x dt + σ x dw`, coordinate by coordinate: the standard example of noise that
+/// depends on the state, since its solution is known on every path, `x(t) = x(0) exp((μ - σ²/2) t + σ w(t))`.
 ///
 /// `E x(t) = x(0) e^(μt)` and `Var x(t) = x(0)² e^(2μt) (e^(σ²t) - 1)`.
 ///

@@ -7,10 +7,10 @@ use candle_core::{D, Tensor};
 /// Milstein's method, for commutative noise:
 /// `x ← x + f Δt + Σ_j g_j ΔW_j + ½ Σ_jk (g_j·∇) g_k (ΔW_j ΔW_k - δ_jk |Δt|)` over the columns `g_j` of `g`.
 ///
-/// The derivatives are differences between the dispersion at supporting values `x + f Δt + g_j √|Δt|` and at `x`, so any
-/// function will do (Kloeden and Platen 1992, sections 10.3 and 11.1). Strong order 1, weak order 1. One dispersion
-/// more a step for a diagonal, one more a column for a matrix, none where it is a number (and the method that of
-/// Euler and Maruyama).
+/// The derivatives are differences between the dispersion at supporting values `x + f Δt + g_j √|Δt|` and at `x`,
+/// so any function will do (Kloeden and Platen 1992, sections 10.3 and 11.1). Strong order 1, weak order 1. One
+/// dispersion more a step for a diagonal, one more a column for a matrix, none where it is a number (and the method
+/// that of Euler and Maruyama).
 ///
 /// Where the noise does not commute, `(g_j·∇) g_k ≠ (g_k·∇) g_j`, order 1 needs Lévy's areas, which increments
 /// do not tell: such an equation is refused, by name of the columns. A diagonal commutes where each of its

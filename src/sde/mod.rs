@@ -11,8 +11,8 @@
 //! | any, steps as the error allows | commutative | [`Adaptive`] on a [`BrownianTree`](crate::path::BrownianTree) | 1 |
 //! | with a closed kernel | | [`Exact`] | exact |
 //!
-//! All of them take explicit steps: where a drift contracts at the rate `λ`, steps longer than `2/λ` make the solution grow
-//! without bound. The solvers look for that now and then and say so.
+//! All of them take explicit steps: where a drift contracts at the rate `λ`, steps longer than `2/λ` make the
+//! solution grow without bound. The solvers look for that now and then and say so.
 
 mod adaptive;
 mod derivative;

@@ -1,6 +1,6 @@
 //! The orders of a solver, measured.
 
-use super::{Sde, Solver};
+use super::{Sde, Solver, derivative::is_additive};
 use crate::{
     Error, Result,
     notebook::{Bundle, Display},
@@ -18,7 +18,7 @@ pub struct OrderReport {
     pub solver: String,
     /// `strong` or `weak`.
     pub kind: &'static str,
-    /// The order that the solver declares.
+    /// The order that the solver declares for this noise.
     pub declared: f64,
     /// The errors, from the shortest step to the longest.
     pub points: Vec<OrderPoint>,
@@ -61,7 +61,8 @@ pub struct OrderPoint {
 /// ```
 ///
 /// # Errors
-/// If there are fewer than two strides, one does not divide the path's number of steps, the solver fails, or an error is 0.
+/// If there are fewer than two strides, one does not divide the path's number of steps, the solver fails, or an
+/// error is 0.
 pub fn strong_order(
     solver: &dyn Solver,
     sde: &dyn Sde,
@@ -74,14 +75,20 @@ pub fn strong_order(
         let difference = (x - exact)?.to_dtype(DType::F64)?;
         Ok(difference.reshape((x.dims()[0], ()))?.sqr()?.sum(1)?.sqrt()?)
     };
-    report(solver, sde, x0, path, strides, exact, "strong", solver.strong_order(), errors)
+    path.steps()?;
+    let declared = if is_additive(sde, x0, path.times[0])? {
+        solver.strong_order_for_additive_noise()
+    } else {
+        solver.strong_order()
+    };
+    report(solver, sde, x0, path, strides, exact, "strong", declared, errors)
 }
 
 /// The weak order of a solver: how `|E φ(x_h(T)) - E φ(x(T))|` shrinks with the step.
 ///
-/// `function` gives `φ(x)`, one number a sample, `[batch]`. Both expectations are taken over the same Brownian paths, where
-/// their difference has by far less noise than each of them; the standard error says what remains. The other arguments
-/// are those of [`strong_order`].
+/// `function` gives `φ(x)`, one number a sample, `[batch]`. Both expectations are taken over the same Brownian
+/// paths, where their difference has by far less noise than each of them; the standard error says what remains. The
+/// other arguments are those of [`strong_order`].
 ///
 /// ```
 /// use scorebook::{prelude::*, sde::weak_order};

@@ -25,9 +25,9 @@ pub struct Cost {
     pub steps: usize,
     /// Steps that an adaptive solver tried and took back.
     pub rejected_steps: usize,
-    /// Evaluations of the drift.
+    /// Evaluations of the drift by the steps.
     pub drift_evaluations: usize,
-    /// Evaluations of the dispersion.
+    /// Evaluations of the dispersion by the steps; those for a Stratonovich drift's derivatives are not counted.
     pub dispersion_evaluations: usize,
 }
 

@@ -31,8 +31,14 @@ pub trait Solver: Send + Sync {
     /// The method's name.
     fn name(&self) -> &'static str;
 
-    /// The order `p` in `E |x(T) - x_h(T)| = O(h^p)`, along the same path, for the noise that the method is made for.
+    /// The order `p` in `E |x(T) - x_h(T)| = O(h^p)`, along the same path, for the noise that the method is made
+    /// for.
     fn strong_order(&self) -> f64;
+
+    /// The strong order for additive noise, where it is another.
+    fn strong_order_for_additive_noise(&self) -> f64 {
+        self.strong_order()
+    }
 
     /// The order `p` in `|E φ(x(T)) - E φ(x_h(T))| = O(h^p)` for smooth `φ`.
     fn weak_order(&self) -> f64;
@@ -75,6 +81,25 @@ pub trait Solver: Send + Sync {
     /// Each step is detached, so memory does not grow with their number. An interrupt ends the march
     /// with `Ok` and [`Solution::interrupted`].
     ///
+    /// ```
+    /// use scorebook::{prelude::*, interrupt};
+    ///
+    /// let sde = Ito::new(
+    ///     |x, t| {
+    ///         if t > 0.5 {
+    ///             interrupt::request();
+    ///         }
+    ///         x.neg()
+    ///     },
+    ///     |_t| 1.0,
+    /// );
+    /// let x0 = Tensor::zeros((10, 1), DType::F32, &Device::Cpu)?;
+    /// let times = time_grid(0.0, 1.0, 100)?;
+    /// let solution = EulerMaruyama::default().solve(&sde, &x0, &times, &mut Generator::new(7))?;
+    /// assert!(solution.interrupted && (solution.times[0] - 0.52).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the times are not strictly upward or downward, shapes do not fit, the method does not suit the noise, the
     /// steps are too long for a drift that contracts, or a state is not finite.
@@ -98,8 +123,8 @@ pub trait Solver: Send + Sync {
     /// `path.reversed()` the solver goes downward in time.
     ///
     /// # Errors
-    /// As [`solve`](Self::solve), and if the path has not the shape and type of the noise, lacks the time integrals that
-    /// the method needs, or has not got a time of `save_at`.
+    /// As [`solve`](Self::solve), and if the path has not the shape and type of the noise, lacks the time integrals
+    /// that the method needs, or has not got a time of `save_at`.
     fn solve_along(&self, sde: &dyn Sde, x0: &Tensor, path: &BrownianMotion) -> Result<Solution> {
         path.steps()?;
         let (start, like) = (path.times[0], sde.dispersion(x0, path.times[0])?.noise_like(x0)?);

@@ -7,8 +7,9 @@ use candle_core::Tensor;
 /// A look at how a drift contracts along the way that the states went.
 ///
 /// Between two states the drift contracts at the rate `-⟨Δf, Δx⟩/‖Δx‖²`; for `f = -λx` that is `λ`. A step longer
-/// than twice its inverse overshoots the point of rest by more than it was away, so each step is longer than the one before: the
-/// solution grows without bound where the equation's does not. Two looks in a row that say so are an error.
+/// than twice its inverse overshoots the point of rest by more than it was away, so each step is longer than the
+/// one before: the solution grows without bound where the equation's does not. Two looks in a row that say so are
+/// an error.
 #[derive(Default)]
 pub(super) struct Stability {
     alarmed: bool,

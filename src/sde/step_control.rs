@@ -78,7 +78,7 @@ impl AdaptiveMarch<'_> {
             let norm = control.norm(&error, &record.x, &x)?;
             let power = 1.0 / control.order;
             // An overflow is a rejection like any other.
-            if !(norm <= 1.0) {
+            if norm > 1.0 || norm.is_nan() {
                 record.cost.rejected_steps += 1;
                 rejected = true;
                 let factor = if norm.is_finite() { 0.9 * norm.powf(-power) } else { 0.1 };

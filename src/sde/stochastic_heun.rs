@@ -7,11 +7,11 @@ use candle_core::Tensor;
 /// The stochastic Heun method: the mean of the slopes, noise included, at the start and at Euler's end,
 /// `x ← x + ½ (f̲ + f̲') Δt + ½ (g + g') ΔW`.
 ///
-/// Such a mean converges to Stratonovich's integral (Rümelin, SIAM J. Numer. Anal. 19, 1982; Kloeden and Platen 1992,
-/// section 11.1), so `f̲` is the [drift in that form](Sde::stratonovich_drift): of an Itô equation
-/// `f - ½ Σ (g_j·∇) g_j`, of a [`Stratonovich`](super::Stratonovich) one its own. Either way the solution
-/// is that of the equation. Any noise; strong order 1 where the noise commutes, ½ otherwise; weak order 1;
-/// order 2 where there is none.
+/// Such a mean converges to Stratonovich's integral (Rümelin, SIAM J. Numer. Anal. 19, 1982; Kloeden and Platen
+/// 1992, section 11.1), so `f̲` is the [drift in that form](Sde::stratonovich_drift): of an Itô equation `f - ½ Σ
+/// (g_j·∇) g_j`, of a [`Stratonovich`](super::Stratonovich) one its own. Either way the solution is that of the
+/// equation. Any noise; strong order 1 where the noise commutes, ½ otherwise; weak order 1; order 2 where there is
+/// none.
 ///
 /// ```
 /// use scorebook::prelude::*;

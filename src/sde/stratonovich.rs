@@ -4,8 +4,8 @@ use super::{Dispersion, Sde, derivative::noise_induced_drift};
 use crate::Result;
 use candle_core::Tensor;
 
-/// The equation `dx = f(x, t) dt + g(x, t) ∘ dw` whose letters `f` and `g` are those of the SDE inside, read with Stratonovich's
-/// integral; as an Itô SDE its drift is `f + ½ Σ_j (g_j·∇) g_j` over the columns `g_j` of `g`.
+/// The equation `dx = f(x, t) dt + g(x, t) ∘ dw` whose letters `f` and `g` are those of the SDE inside, read with
+/// Stratonovich's integral; as an Itô SDE its drift is `f + ½ Σ_j (g_j·∇) g_j` over the columns `g_j` of `g`.
 ///
 /// So every solver runs it. Source: Kloeden and Platen 1992, equation 4.9.8. (The notes read every equation as
 /// Itô's; with `g` a function of time alone there is no difference.)

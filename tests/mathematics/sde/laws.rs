@@ -178,13 +178,13 @@ fn ornstein_uhlenbeck() {
 /// equation 19).
 #[test]
 fn moments_of_cox_ingersoll_ross() {
-    let (n, kappa, theta, sigma, t) = (50_000, 2.0, 1.0, 0.5f64, 1.0);
+    let (n, kappa, theta, sigma, t) = (50_000, 2.0f64, 1.0, 0.5f64, 1.0);
     let sde = Ito::general(
         move |x, _| x.affine(-kappa, kappa * theta),
         move |x, _| Ok(Dispersion::Diagonal((x.relu()?.sqrt()? * sigma)?)),
     );
     let x0 = Tensor::full(2f64, (n, 1), CPU).unwrap();
-    let decay = (-kappa * t as f64).exp();
+    let decay = (-kappa * t).exp();
     let centre = theta + (2.0 - theta) * decay;
     let spread = 2.0 * sigma.powi(2) / kappa * (decay - decay * decay)
         + theta * sigma.powi(2) / (2.0 * kappa) * (1.0 - decay).powi(2);
@@ -205,8 +205,8 @@ fn moments_of_cox_ingersoll_ross() {
     }
 }
 
-/// The damped oscillator `dq = p dt`, `dp = (-ω²q - γp) dt + σ dw` has the stationary variances `σ²/(2γω²)` and `σ²/(2γ)`
-/// (Langevin's equation; Uhlenbeck and Ornstein, Phys. Rev. 36, 1930).
+/// The damped oscillator `dq = p dt`, `dp = (-ω²q - γp) dt + σ dw` has the stationary variances `σ²/(2γω²)` and
+/// `σ²/(2γ)` (Langevin's equation; Uhlenbeck and Ornstein, Phys. Rev. 36, 1930).
 #[test]
 fn stationary_law_of_the_damped_oscillator() {
     let (n, omega, gamma, sigma) = (20_000, 2.0, 1.0, 1.5f64);

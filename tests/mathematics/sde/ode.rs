@@ -74,8 +74,8 @@ fn pair(
     Ito::new(move |x, _| Tensor::cat(&f(&x.narrow(1, 0, 1)?, &x.narrow(1, 1, 1)?)?, 1), |_| 0.0)
 }
 
-/// Values of SciPy 1.x: `solve_ivp(f, (0, end), start, method="DOP853", rtol=1e-13, atol=1e-13, t_eval=times)` for Lotka and
-/// Volterra's `f = [1.5 a - a b, a b - 3 b]` and van der Pol's `f = [b, 5 (1 - a²) b - a]`.
+/// Values of SciPy 1.x: `solve_ivp(f, (0, end), start, method="DOP853", rtol=1e-13, atol=1e-13, t_eval=times)` for
+/// Lotka and Volterra's `f = [1.5 a - a b, a b - 3 b]` and van der Pol's `f = [b, 5 (1 - a²) b - a]`.
 #[test]
 fn dormand_prince_against_scipy() {
     let lotka_volterra = pair(|a, b| {
