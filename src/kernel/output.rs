@@ -79,9 +79,7 @@ impl Outputs {
     /// Shows `bundle` as the cell's value.
     pub(super) fn result(&self, bundle: Bundle) {
         let mut cell = self.cell();
-        cell.value = Some(bundle.clone());
-        let content = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
-        self.publish(&cell, content);
+        self.show(&mut cell, bundle);
     }
 
     fn cell(&self) -> MutexGuard<'_, Cell> {
@@ -92,6 +90,13 @@ impl Outputs {
         if let Some(parent) = &cell.parent {
             self.publisher.send(content, Some(parent));
         }
+    }
+
+    fn show(&self, cell: &mut Cell, bundle: Bundle) {
+        cell.value = Some(bundle.clone());
+        let mut result = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
+        result.transient = Some(Transient { display_id: None });
+        self.publish(cell, result);
     }
 
     fn line(&self, line: String) {
@@ -128,17 +133,13 @@ impl Outputs {
         match content {
             Message::Display { bundle, id } => {
                 let mut display = DisplayData::new(media(bundle));
-                display.transient = id.map(|id| Transient { display_id: Some(id) });
+                display.transient = Some(Transient { display_id: id });
                 self.publish(cell, display);
             }
             Message::Update { bundle, id } => {
                 self.publish(cell, UpdateDisplayData::new(media(bundle), &id));
             }
-            Message::Result { bundle } => {
-                cell.value = Some(bundle.clone());
-                let count = ExecutionCount::new(cell.count);
-                self.publish(cell, ExecuteResult::new(count, media(bundle)));
-            }
+            Message::Result { bundle } => self.show(cell, bundle),
             Message::ClearOutput { wait } => self.publish(cell, ClearOutput { wait }),
             Message::Question { prompt, password } => cell.question = Some((prompt, password)),
             // The sorter has dealt with these.

@@ -13,6 +13,7 @@
 
 mod answer;
 mod cargo;
+mod causes;
 mod environment;
 mod place;
 mod recording;
