@@ -76,6 +76,7 @@ impl Lab {
             false => "lab".to_owned(),
         };
         let mut server = Server::start(&environment, &folder, &page, self.port)?;
+        server.start_kernel_ahead(device)?;
         let Some(address) = server.address(&page)? else {
             return Ok(ExitCode::SUCCESS);
         };

@@ -21,6 +21,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::kernel::Role;
+
 const EXAMPLES: &str = "\
 Examples:
   scorebook lab                          open the notebooks in JupyterLab
@@ -45,6 +47,8 @@ enum Command {
     Sample(sample::Sample),
     Doctor(doctor::Doctor),
     Kernel(Kernel),
+    #[command(hide = true)]
+    Standby(Standby),
 }
 
 /// The kernel itself: Jupyter starts it, readers need not.
@@ -53,6 +57,14 @@ struct Kernel {
     /// The connection file that Jupyter wrote.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     connection_file: PathBuf,
+}
+
+/// A kernel that is started before anybody asks for one, and waits.
+#[derive(clap::Args)]
+struct Standby {
+    /// The process with which it ends.
+    #[arg(long, value_name = "PROCESS")]
+    keeper: u32,
 }
 
 impl Command {
@@ -66,7 +78,10 @@ impl Command {
             Self::Sample(sample) => sample.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Kernel(kernel) => {
-                workshop::serve(&kernel.connection_file).map(|()| ExitCode::SUCCESS)
+                workshop::serve(Role::Asked(&kernel.connection_file)).map(|()| ExitCode::SUCCESS)
+            }
+            Self::Standby(standby) => {
+                workshop::serve(Role::Standby(standby.keeper)).map(|()| ExitCode::SUCCESS)
             }
         }
     }

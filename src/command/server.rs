@@ -14,9 +14,11 @@ use serde_json::Value;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 use super::cache;
+use super::device::{self, Device};
 use super::kernelspec::{self, Place};
 use super::process::{self, Descendants};
 use super::python::Environment;
+use crate::kernel::standby;
 
 /// How long JupyterLab may take to start.
 const START: Duration = Duration::from_secs(120);
@@ -66,6 +68,7 @@ impl Server {
         }
         let process = command
             .env("JUPYTER_RUNTIME_DIR", &runtime)
+            .env(standby::KEEPER_VARIABLE, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
@@ -76,6 +79,17 @@ impl Server {
         // A server that crashed long ago may have had the same number.
         let _ = fs::remove_file(runtime.join(format!("jpserver-{}.json", process.id())));
         Ok(Self { process, log, runtime, asked })
+    }
+
+    /// Has a kernel warm before the first notebook is opened.
+    pub fn start_kernel_ahead(&self, device: Device) -> Result<()> {
+        let log = OpenOptions::new().append(true).open(&self.log)?;
+        let mut standby = standby::command(std::process::id())?;
+        // What the server's own kernels will find in their environment, by its and by the kernelspec's doing.
+        standby.env("JUPYTER_RUNTIME_DIR", &self.runtime).env(device::VARIABLE, device.name());
+        standby.stdout(log.try_clone()?).stderr(log);
+        standby.status().context("cannot start a kernel ahead")?;
+        Ok(())
     }
 
     /// Waits until it answers, and gives the address of `page`; nothing if we are asked to end.

@@ -1,6 +1,6 @@
 //! The door between the commands and the kernel.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -8,11 +8,11 @@ use clap::ValueEnum;
 use super::activity::Activity;
 use super::assets;
 use super::device::{self, Device};
-use crate::kernel::{self, Library, workshop};
+use crate::kernel::{self, Library, Role, workshop};
 
 /// Serves one notebook until it is shut down.
-pub fn serve(connection_file: &Path) -> Result<()> {
-    kernel::main(connection_file, || {
+pub fn serve(role: Role) -> Result<()> {
+    kernel::main(role, || {
         let device = match std::env::var(device::VARIABLE) {
             Ok(name) => Device::from_str(&name, true).ok().with_context(|| {
                 format!("{}={name}: use auto, cpu, cuda or metal", device::VARIABLE)

@@ -15,10 +15,16 @@ use super::wire::{Checkpoint, Request};
 /// Returns when the process that started the kernel has ended, if it asked for that: a server that was
 /// killed cannot shut its kernels down.
 pub(super) async fn parent_gone() {
+    // A thread that nobody waits for at the end.
+    let _ = tokio::task::spawn_blocking(wait_for_parent).await;
+}
+
+/// [`parent_gone`] for a process without tasks.
+pub(super) fn wait_for_parent() {
     let parent = std::os::unix::process::parent_id();
     let asked = std::env::var_os("JPY_PARENT_PID").is_some();
     while !asked || std::os::unix::process::parent_id() == parent {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        std::thread::sleep(Duration::from_secs(1));
     }
 }
 

@@ -12,6 +12,7 @@
 //! - [`supervisor`], [`sorter`] and [`link`] stand between `evcxr` and the process of the [`cells`], so that
 //!   outputs come at once and in order, failures are known ([`event`]), and questions are asked ([`input`]).
 //! - [`output`] turns events into messages for the front end; [`failure`] says what went wrong.
+//! - [`standby`] starts kernels ahead of the wish for one.
 //! - [`workshop`] keeps the compiled dependencies, [`tools`] what cargo says about them; [`interruption`] stops a cell.
 
 mod analysis;
@@ -36,6 +37,7 @@ mod rebuild;
 mod request;
 mod shell;
 mod sorter;
+pub mod standby;
 mod startup;
 mod stdin;
 mod supervisor;
@@ -71,16 +73,36 @@ pub struct Library {
     pub features: Vec<&'static str>,
 }
 
-/// Runs the kernel that the file `connection_file` describes, until it is shut down. If `library` finds
-/// none, every cell is answered with the reason.
+/// Which kernel a process is to be.
+#[derive(Clone, Copy, Debug)]
+pub enum Role<'a> {
+    /// The one that this connection file describes.
+    Asked(&'a Path),
+    /// One that is started ahead, for as long as the process of this number lives.
+    Standby(u32),
+}
+
+/// Runs a kernel until it is shut down. If `library` finds none, every cell is answered with the reason.
 ///
 /// # Errors
 /// The connection file is missing or malformed, its ports are taken, or the user has no cache folder.
 pub fn main(
-    connection_file: &Path,
-    library: impl FnOnce() -> anyhow::Result<Library> + Send + 'static,
+    role: Role,
+    library: impl Fn() -> anyhow::Result<Library> + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<()> {
-    let connection = connection::read(connection_file)?;
+    // By the environment as it is before anything below changes it.
+    let key = standby::key()?;
+    match role {
+        Role::Asked(connection_file) => {
+            // What is wrong with the file is said here, whoever will serve it.
+            connection::read(connection_file)?;
+            if let Some(door) = standby::hand_over(connection_file, &key) {
+                std::process::exit(door.stand()?);
+            }
+        }
+        Role::Standby(_) if standby::is_waiting(&key) => return Ok(()),
+        Role::Standby(_) => {}
+    }
     let spare = Arc::new(Spare::reserve()?);
     // SAFETY: this is still the only thread of the process.
     unsafe {
@@ -88,7 +110,7 @@ pub fn main(
         std::env::set_var(supervisor::FOLDER_VARIABLE, spare.file(""));
         // Without a compiler there is nothing to stand in for; the first cell says so.
         if let Ok(toolchain) = workshop::Toolchain::find() {
-            tools::install(&spare.file(""), &toolchain)?;
+            tools::install(&spare.file(""), toolchain)?;
         }
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -96,52 +118,89 @@ pub fn main(
         .enable_all()
         .build()
         .context("cannot start the kernel's threads")?;
-    let ended = runtime.block_on(async {
-        let sockets = Sockets::bind(&connection, &spare.file("")).await?;
-        let folder = sockets.folder();
-        let checkpoint = Checkpoint::new(&connection.key);
-        let (publisher, publishing) = Publisher::start(sockets.iopub);
-        publisher.starting();
-        let interruption = Arc::new(Interruption::new(spare.file(supervisor::SKIP)));
-        let outputs = Arc::new(output::Outputs::new(publisher.clone(), Arc::clone(&interruption)));
-        let evaluator = evaluation::Evaluator::start(
-            {
-                let spare = Arc::clone(&spare);
-                move |helpers| startup::start(&library()?, &spare, helpers)
-            },
-            outputs,
-            Arc::clone(&interruption),
-        )?;
-        tokio::spawn(connection::answer_heartbeats(sockets.heartbeat));
-        tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));
-        let end = Arc::new(Notify::new());
-        let parts = shell::Parts {
-            publisher: publisher.clone(),
-            evaluator,
-            questions: stdin::serve(sockets.stdin, checkpoint.clone()),
-            checkpoint: checkpoint.clone(),
-            end: Arc::clone(&end),
-        };
-        tokio::spawn(shell::serve(sockets.shell, parts));
-        tokio::select! {
-            () = control::serve(sockets.control, &publisher, &interruption, &checkpoint) => {}
-            () = control::parent_gone() => interruption.kill(),
-            () = end.notified() => {
-                // The reply goes out first.
-                tokio::time::sleep(Duration::from_millis(200)).await;
-                interruption.kill();
-            }
-        }
-        // The last messages are on their way before the process ends.
-        publisher.close();
-        let _ = tokio::time::timeout(Duration::from_secs(1), publishing).await;
-        if let Some(folder) = folder {
-            let _ = std::fs::remove_dir_all(folder);
-        }
-        anyhow::Ok(())
-    });
+    let ended = runtime.block_on(serve(role, &spare, &key, library));
     spare.delete();
     ended?;
     // Cells may still be compiling or running in threads that nobody waits for.
     std::process::exit(0);
+}
+
+async fn serve(
+    role: Role<'_>,
+    spare: &Arc<Spare>,
+    key: &str,
+    library: impl Fn() -> anyhow::Result<Library> + Clone + Send + 'static,
+) -> anyhow::Result<()> {
+    let (publisher, messages) = Publisher::new();
+    let interruption = Arc::new(Interruption::new(spare.file(supervisor::SKIP)));
+    let outputs = Arc::new(output::Outputs::new(publisher.clone(), Arc::clone(&interruption)));
+    let evaluator = evaluation::Evaluator::start(
+        {
+            let (library, spare) = (library.clone(), Arc::clone(spare));
+            move |helpers| startup::start(&library()?, &spare, helpers)
+        },
+        outputs,
+        Arc::clone(&interruption),
+    )?;
+    let (connection, door) = match role {
+        Role::Asked(file) => (connection::read(file)?, None),
+        Role::Standby(keeper) => {
+            let current = move |workshop: &Path| {
+                let now = library().and_then(|now| workshop::location(&now.folder, &now.features));
+                now.is_ok_and(|now| now == workshop)
+            };
+            let (spare, key) = (Arc::clone(spare), key.to_owned());
+            let asked = move || standby::wait(&spare, &key, keeper, current);
+            let Some((file, hinge)) = tokio::task::spawn_blocking(asked).await?? else {
+                return Ok(());
+            };
+            (connection::read(&file)?, Some(hinge))
+        }
+    };
+    let sockets = Sockets::bind(&connection, &spare.file("")).await?;
+    let folder = sockets.folder();
+    let checkpoint = Checkpoint::new(&connection.key);
+    publisher.starting();
+    let publishing = tokio::spawn(publisher::publish(sockets.iopub, messages));
+    tokio::spawn(connection::answer_heartbeats(sockets.heartbeat));
+    tokio::spawn(interruption::on_signal(Arc::clone(&interruption)));
+    let end = Arc::new(Notify::new());
+    let parts = shell::Parts {
+        publisher: publisher.clone(),
+        evaluator,
+        questions: stdin::serve(sockets.stdin, checkpoint.clone()),
+        checkpoint: checkpoint.clone(),
+        end: Arc::clone(&end),
+    };
+    tokio::spawn(shell::serve(sockets.shell, parts));
+    let keeper = door.as_ref().map_or_else(standby::keeper, |door| door.keeper);
+    if let Some(keeper) = keeper {
+        standby::launch_next(keeper);
+    }
+    let mut door = door.map(|hinge| hinge.follow(Arc::clone(&interruption)));
+    let forsaken = async {
+        match &mut door {
+            Some(door) => door.gone().await,
+            None => control::parent_gone().await,
+        }
+    };
+    tokio::select! {
+        () = control::serve(sockets.control, &publisher, &interruption, &checkpoint) => {}
+        () = forsaken => interruption.kill(),
+        () = end.notified() => {
+            // The reply goes out first.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            interruption.kill();
+        }
+    }
+    // The last messages are on their way before the process ends.
+    publisher.close();
+    let _ = tokio::time::timeout(Duration::from_secs(1), publishing).await;
+    if let Some(folder) = folder {
+        let _ = std::fs::remove_dir_all(folder);
+    }
+    if let Some(door) = door {
+        door.close();
+    }
+    Ok(())
 }

@@ -8,7 +8,6 @@ use jupyter_protocol::{
 };
 use jupyter_zmq_client::{KernelIoPubXPubConnection, SubscriptionEvent};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 
 use super::connection::pause_after_error;
@@ -26,10 +25,10 @@ pub(super) struct Publisher {
 }
 
 impl Publisher {
-    /// The publisher, and the task that ends after [`close`](Self::close).
-    pub(super) fn start(socket: KernelIoPubXPubConnection) -> (Self, JoinHandle<()>) {
+    /// The publisher, and its messages for [`publish`].
+    pub(super) fn new() -> (Self, Messages) {
         let (queue, messages) = unbounded_channel();
-        (Self { queue }, tokio::spawn(publish(socket, messages)))
+        (Self { queue }, messages)
     }
 
     /// Sends `content` as a consequence of `parent`.
@@ -66,10 +65,11 @@ impl Publisher {
     }
 }
 
-async fn publish(
-    mut socket: KernelIoPubXPubConnection,
-    mut messages: UnboundedReceiver<Option<JupyterMessage>>,
-) {
+/// What is to be published; nothing after `None`.
+pub(super) type Messages = UnboundedReceiver<Option<JupyterMessage>>;
+
+/// Sends the messages, until the publisher is [closed](Publisher::close).
+pub(super) async fn publish(mut socket: KernelIoPubXPubConnection, mut messages: Messages) {
     let mut held: Option<JupyterMessage> = None;
     let mut due = Instant::now();
     loop {

@@ -45,7 +45,7 @@ pub(super) struct Started {
 /// No compiler, or dependencies that cannot be built.
 pub(super) fn start(library: &Library, spare: &Spare, helpers: Helpers) -> anyhow::Result<Started> {
     let workshop = workshop::prepare(&library.folder, &library.features, helpers.progress)?;
-    spare.fill(&workshop)?;
+    let filling = spare.fill(&workshop)?;
 
     let cells = spare.cells();
     let versions = std::fs::read(workshop::lock_file(&cells))?;
@@ -62,6 +62,8 @@ pub(super) fn start(library: &Library, spare: &Spare, helpers: Helpers) -> anyho
     std::fs::remove_file(&quiet)?;
     let barrier = (helpers.publish)(outputs);
     context.set_error_format("{}")?;
+
+    filling.finish()?;
 
     let mut state = context.state();
     // Everything is compiled already; a look at the network would only take time.

@@ -34,6 +34,9 @@ pub(super) const SKIP: &str = "skip";
 /// While a file of this name is in the folder, cells are run but their events are not told.
 pub(super) const QUIET: &str = "quiet";
 
+/// A file of this name in the folder holds another folder, as JSON: the cells go there before the next one runs.
+pub(super) const MOVE: &str = "move";
+
 /// After this silence, text without a newline is shown.
 const PAUSE: Duration = Duration::from_millis(20);
 /// While a cell is silent its buffer is flushed this often.
@@ -183,6 +186,13 @@ impl Relay {
                     continue;
                 }
                 if begins {
+                    let place = folder.join(MOVE);
+                    // Before the library has attached itself nobody hears; then the next cell is early enough.
+                    if let Ok(target) = std::fs::read_to_string(&place)
+                        && self.link.send(&format!("move {target}"))
+                    {
+                        let _ = std::fs::remove_file(&place);
+                    }
                     self.outlet.input.begin();
                     self.link.ask("begin");
                     self.running.store(true, Ordering::Relaxed);

@@ -49,6 +49,7 @@ fn text_of(payload: &(dyn std::any::Any + Send)) -> String {
 
 /// The kernel's requests, one word a line.
 ///
+/// - `move "FOLDER"`: go to the folder, which is a JSON string.
 /// - `begin`: a cell begins; an interrupt of the one before is not meant for it. Answered by `done`.
 /// - `flush`: show the text that waits for its newline.
 /// - `sync`: a cell has ended; mark the place in standard output and standard error.
@@ -65,6 +66,10 @@ mod link {
         let requests = BufReader::new(answers.try_clone()?);
         std::thread::Builder::new().name("scorebook-link".into()).spawn(move || {
             for request in requests.lines().map_while(Result::ok) {
+                if let Some(folder) = request.strip_prefix("move ") {
+                    move_to(folder);
+                    continue;
+                }
                 let answered = match request.as_str() {
                     "begin" => {
                         crate::interrupt::clear();
@@ -82,5 +87,12 @@ mod link {
             }
         })?;
         Ok(())
+    }
+
+    fn move_to(folder: &str) {
+        let folder = serde_json::from_str::<std::path::PathBuf>(folder).map_err(Into::into);
+        if let Err(error) = folder.and_then(std::env::set_current_dir) {
+            eprintln!("the cells do not run in the notebook's folder: {error}");
+        }
     }
 }

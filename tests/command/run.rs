@@ -139,3 +139,81 @@ fn ctrl_c_ends_the_run_and_keeps_what_there_is() {
     let stopped = after["cells"][1]["outputs"].as_array().unwrap().last().unwrap();
     assert_eq!(stopped["output_type"], "error");
 }
+
+/// A cell that fails unless its kernel is one that was started ahead, and runs in the folder `name`.
+fn of_a_standby_in(name: &str) -> String {
+    format!(
+        r#"let mut process = "self".to_owned();
+        let mut above = String::new();
+        for _ in 0..3 {{
+            let status = std::fs::read_to_string(format!("/proc/{{process}}/stat"))?;
+            process = status.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
+            above += &std::fs::read_to_string(format!("/proc/{{process}}/cmdline"))?;
+        }}
+        assert!(above.contains("standby"), "{{above}}");
+        assert!(std::env::current_dir()?.ends_with({name:?}));"#
+    )
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs the notebooks' build, which takes minutes once"]
+fn the_next_notebook_has_a_kernel_that_was_started_ahead() {
+    let home = Folder::new("ahead");
+    let sleep = "std::thread::sleep(std::time::Duration::from_secs(6));";
+    home.write("first/a.ipynb", &notebook(&[sleep]));
+    home.write("second/b.ipynb", &notebook(&[&of_a_standby_in("second")]));
+    let arguments = ["run", "first/a.ipynb", "second/b.ipynb"];
+    let (code, _, errors) = run(&mut with_cache(&home), arguments);
+    assert_eq!(code, Some(0), "{errors}");
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+#[ignore = "needs the notebooks' build, which takes minutes once"]
+fn a_kernel_behind_a_door_ends_when_the_door_is_killed() {
+    let home = Folder::new("door");
+    let ports: Vec<_> =
+        (0..5).map(|_| std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap()).collect();
+    let names = ["shell_port", "iopub_port", "stdin_port", "control_port", "hb_port"];
+    let mut connection = json!({
+        "ip": "127.0.0.1", "transport": "tcp", "key": "k", "signature_scheme": "hmac-sha256",
+    });
+    for (name, listener) in names.iter().zip(&ports) {
+        connection[name] = json!(listener.local_addr().unwrap().port());
+    }
+    let control = ports[3].local_addr().unwrap();
+    drop(ports);
+    let file = home.write("connection.json", &connection.to_string());
+
+    let keeper = std::process::id().to_string();
+    let mut standby = with_cache(&home).args(["standby", "--keeper", &keeper]).spawn().unwrap();
+    let mut door = loop {
+        let mut door = with_cache(&home).arg("kernel").arg("-f").arg(&file).spawn().unwrap();
+        let patience = Instant::now() + Duration::from_secs(20);
+        while std::net::TcpStream::connect(control).is_err() {
+            assert!(Instant::now() < patience, "no kernel listens");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        // One that came too early for the standby has a process of cells of its own.
+        std::thread::sleep(Duration::from_secs(2));
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", door.id())).unwrap();
+        let children = tasks
+            .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap())
+            .collect::<String>();
+        if children.is_empty() {
+            break door;
+        }
+        door.kill().unwrap();
+        door.wait().unwrap();
+    };
+    assert!(standby.try_wait().unwrap().is_none());
+    door.kill().unwrap();
+    door.wait().unwrap();
+    let patience = Instant::now() + Duration::from_secs(10);
+    while standby.try_wait().unwrap().is_none() {
+        assert!(Instant::now() < patience, "the kernel has outlived its door");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    assert!(std::net::TcpStream::connect(control).is_err(), "the ports are still taken");
+}

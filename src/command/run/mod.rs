@@ -21,6 +21,7 @@ use clap::Args;
 
 use super::device::{self, Device};
 use super::{doctor, workshop};
+use crate::kernel::standby;
 use client::Kernel;
 use execution::Ending;
 use interruption::Interruption;
@@ -129,11 +130,16 @@ impl Run {
         let mut interruption = Interruption::listen()?;
         let mut summary = Vec::new();
         let mut code = 0;
+        let mut left = notebooks.len();
         for (path, ready) in self.notebooks.iter().zip(notebooks) {
             let name = path.display();
             let start = Instant::now();
+            left -= 1;
             let ending = match ready {
-                Ok(ready) => run_one(path, ready, device, self.timeout, &mut interruption).await,
+                Ok(ready) => {
+                    let command = |file: &Path| command(path, device, file, left > 0);
+                    run_one(path, ready, command, self.timeout, &mut interruption).await
+                }
                 Err(error) => Err(error),
             };
             let time = start.elapsed().as_secs_f64();
@@ -185,14 +191,14 @@ impl Run {
 async fn run_one(
     path: &Path,
     Ready { mut notebook, target }: Ready,
-    device: Device,
+    command: impl FnOnce(&Path) -> Result<Command>,
     limit: Option<Duration>,
     interruption: &mut Interruption,
 ) -> Result<Ending> {
     let progress = Progress::new(&path.file_name().unwrap_or_default().to_string_lossy());
     progress.say("starting the kernel");
     let kernel = tokio::select! {
-        kernel = Kernel::start(|file| command(path, device, file)) => kernel?,
+        kernel = Kernel::start(command) => kernel?,
         () = interruption.next() => return Ok(Ending::Interrupted),
     };
     let ending = execution::run(&mut notebook, kernel, limit, interruption, &progress).await?;
@@ -202,12 +208,17 @@ async fn run_one(
     Ok(ending)
 }
 
-/// The command of our own kernel for a notebook: it runs in the notebook's folder, as under Jupyter.
-fn command(notebook: &Path, device: Device, connection_file: &Path) -> Result<Command> {
+/// The command of our own kernel for a notebook: it runs in the notebook's folder, as under Jupyter. Where
+/// others follow, the next one's kernel is started meanwhile.
+fn command(notebook: &Path, device: Device, connection_file: &Path, more: bool) -> Result<Command> {
     let mut command = Command::new(std::env::current_exe()?);
     let folder = notebook.canonicalize()?;
     command.current_dir(folder.parent().unwrap_or(Path::new("/")));
     command.args(["kernel", "-f"]).arg(connection_file);
     command.env(device::VARIABLE, device.name());
+    match more {
+        true => command.env(standby::KEEPER_VARIABLE, std::process::id().to_string()),
+        false => command.env_remove(standby::KEEPER_VARIABLE),
+    };
     Ok(command)
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
-use super::super::workshop::Toolchain;
+use super::super::workshop::{self, Toolchain};
 
 /// The folder of the kernel.
 pub(super) const FOLDER: &str = "SCOREBOOK_TOOLS";
@@ -39,18 +39,20 @@ pub(in crate::kernel) unsafe fn install(
     for name in ["cargo", "rustup", super::RECORDER] {
         std::os::unix::fs::symlink(&program, bin.join(name))?;
     }
-    let before: BTreeMap<&str, Option<String>> =
-        ["PATH", "CARGO_HOME", "RUSTC"].map(|name| (name, std::env::var(name).ok())).into();
+    let before: BTreeMap<&str, Option<String>> = ["PATH", "CARGO_HOME", "RUSTC", "RUST_SRC_PATH"]
+        .map(|name| (name, std::env::var(name).ok()))
+        .into();
     let before = serde_json::to_string(&before)?;
     let path = std::env::var_os("PATH").unwrap_or_default();
     let path = std::env::join_paths(std::iter::once(bin).chain(std::env::split_paths(&path)))?;
-    let changes: [(&str, &OsStr); 6] = [
+    let changes: [(&str, &OsStr); 7] = [
         (FOLDER, folder.as_ref()),
         (CARGO, toolchain.cargo.as_ref()),
         (BEFORE, before.as_ref()),
         ("PATH", &path),
         ("CARGO_HOME", &folder.join(super::HOME).into_os_string()),
         ("RUSTC", toolchain.rustc.as_ref()),
+        ("RUST_SRC_PATH", &workshop::standard::folder(folder).into_os_string()),
     ];
     for (name, value) in changes {
         // SAFETY: this function's own condition.

@@ -13,7 +13,7 @@ use super::copy::{copy_file, copy_tree};
 use super::key::{library_files, toolchain_key};
 use super::manifest::{self, PROFILE, cell_dependencies, cells_manifest};
 use super::toolchain::Toolchain;
-use super::{is_ready, spare};
+use super::{is_ready, spare, standard};
 
 /// How many workshops of earlier versions of the library are kept.
 const KEPT: usize = 3;
@@ -36,6 +36,7 @@ pub fn prepare(
     if !is_ready(&root) {
         let _lock = exclusive(&root, &mut progress)?;
         if !is_ready(&root) {
+            standard::install(&mut progress)?;
             lay_out(&root, library, features)?;
             borrow(&root, features, &mut progress)?;
             compile(&root, &mut progress)?;
@@ -141,7 +142,7 @@ fn compile(root: &Path, progress: &mut impl FnMut(&str)) -> anyhow::Result<()> {
             progress(line);
         }
     })?;
-    let total = count_crates(&toolchain, root, host);
+    let total = count_crates(toolchain, root, host);
     // evcxr checks a cell, instead of building it, when it cannot tell a variable's type: without what
     // `check` needs, the first mistake of that kind would cost the reader minutes.
     for (task, verb, said) in

@@ -10,7 +10,7 @@ use anyhow::Context;
 ///
 /// The dependencies' compiled files, which are large and never written again, are linked; everything
 /// else is written in place by cargo or the compiler, so a link would let two kernels run each other's
-/// code. What the incremental compiler keeps is left out.
+/// code. What the incremental compiler keeps is left out, and what the workshop's own empty cell was compiled to.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
     fs::create_dir_all(to).with_context(|| format!("cannot create {}", to.display()))?;
     let entries = fs::read_dir(from).with_context(|| format!("cannot read {}", from.display()))?;
@@ -18,10 +18,14 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
         let entry = entry?;
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         if entry.file_type()?.is_dir() {
-            if entry.file_name() != "incremental" {
+            if entry.file_name() != "incremental" && !is_of_the_cells(&source) {
                 copy_tree(&source, &target)?;
             }
-        } else if !(is_shared(&source) && fs::hard_link(&source, &target).is_ok()) {
+        } else if is_of_the_cells(&source)
+            || (is_shared(&source) && fs::hard_link(&source, &target).is_ok())
+        {
+            continue;
+        } else {
             copy_file(&source, &target)?;
         }
     }
@@ -32,9 +36,13 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> anyhow::Result<()> {
 fn is_shared(path: &Path) -> bool {
     let in_deps = path.parent().and_then(Path::file_name) == Some(OsStr::new("deps"));
     let compiled = ["rlib", "rmeta", "so", "dylib"].map(OsStr::new);
+    in_deps && path.extension().is_some_and(|kind| compiled.contains(&kind))
+}
+
+/// Whether the file belongs to the crate that every kernel compiles for itself.
+fn is_of_the_cells(path: &Path) -> bool {
     let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
-    let of_the_cells = name.starts_with("libctx") || name.starts_with("ctx");
-    in_deps && !of_the_cells && path.extension().is_some_and(|kind| compiled.contains(&kind))
+    name.starts_with("libctx") || name.starts_with("ctx-") || name.starts_with("ctx.")
 }
 
 /// Copies one file with its modification time.
@@ -80,11 +88,13 @@ mod tests {
 
         let links = |name: &str| fs::metadata(to.join(name)).unwrap().nlink();
         assert_eq!(links("target/debug/deps/libcandle.rlib"), 2);
-        for own in ["Cargo.toml", "target/debug/deps/libctx.so", "target/debug/deps/candle.d"] {
+        for own in ["Cargo.toml", "target/debug/deps/candle.d"] {
             assert_eq!(links(own), 1, "{own}");
         }
         assert_eq!(fs::metadata(to.join("Cargo.toml")).unwrap().modified().unwrap(), old);
-        assert!(!to.join("target/debug/incremental").exists());
+        for absent in ["target/debug/incremental", "target/debug/deps/libctx.so"] {
+            assert!(!to.join(absent).exists(), "{absent}");
+        }
         fs::remove_dir_all(from).unwrap();
         fs::remove_dir_all(to).unwrap();
     }

@@ -39,7 +39,8 @@ pub(super) fn key(library: &Path, features: &[&str]) -> anyhow::Result<String> {
 pub(super) fn toolchain_key(features: &[&str]) -> anyhow::Result<String> {
     let toolchain = Toolchain::find()?;
     let mut hash = Sha256::new();
-    for part in [&PROFILE.to_string(), &toolchain.version, toolchain.flags(), &features.join(",")] {
+    for part in [&PROFILE.to_string(), toolchain.version()?, toolchain.flags(), &features.join(",")]
+    {
         hash.update(part.as_bytes());
         hash.update([0]);
     }

@@ -19,6 +19,7 @@ mod copy;
 mod key;
 mod manifest;
 mod spare;
+pub(super) mod standard;
 mod toolchain;
 
 use std::path::{Path, PathBuf};
@@ -27,7 +28,7 @@ use anyhow::Context;
 
 pub use build::prepare;
 pub(super) use manifest::{FOR_CELLS, cell_dependencies, lock_file};
-pub(super) use spare::{Spare, of_kernel};
+pub(super) use spare::{Spare, kernel_folders, of_kernel};
 pub(super) use toolchain::{Toolchain, library_path};
 
 /// Where the workshop for this library and these features is, or will be.

@@ -2,10 +2,12 @@
 
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
+use std::thread::JoinHandle;
 
 use anyhow::Context;
 
-use super::copy::copy_tree;
+use super::copy::{copy_file, copy_tree};
+use super::standard;
 
 /// A kernel's folder, which is deleted when the kernel ends. As long as the kernel lives it holds a
 /// lock in the folder, by which the folder of a kernel that was killed can be told.
@@ -28,13 +30,21 @@ impl Spare {
         Ok(Self { root, _lock: lock })
     }
 
-    /// Fills the folder from the workshop at `workshop`.
-    pub(in crate::kernel) fn fill(&self, workshop: &Path) -> anyhow::Result<()> {
+    /// Fills the folder from the workshop at `workshop`: all but the compiled files, which take longest, before it
+    /// returns, and those in a thread.
+    pub(in crate::kernel) fn fill(&self, workshop: &Path) -> anyhow::Result<Filling> {
         fs::write(self.root.join("workshop"), workshop.to_string_lossy().as_bytes())?;
-        for part in [".cargo", "cells"] {
+        standard::link(&self.root)?;
+        for part in [".cargo", "cells/src"] {
             copy_tree(&workshop.join(part), &self.root.join(part))?;
         }
-        Ok(())
+        for file in ["cells/Cargo.toml", "cells/Cargo.lock"] {
+            copy_file(&workshop.join(file), &self.root.join(file))?;
+        }
+        // The system's loader never looks again for a folder of its path that was not there once.
+        fs::create_dir_all(super::toolchain::dependencies(&self.cells())?)?;
+        let [from, to] = [workshop, &self.root].map(|folder| folder.join("cells/target"));
+        Ok(Filling { copying: std::thread::spawn(move || copy_tree(&from, &to)) })
     }
 
     /// The folder of the cells' crate.
@@ -53,6 +63,20 @@ impl Spare {
     }
 }
 
+/// The compiled files are on their way.
+pub(in crate::kernel) struct Filling {
+    copying: JoinHandle<anyhow::Result<()>>,
+}
+
+impl Filling {
+    /// Waits until they are there.
+    pub(in crate::kernel) fn finish(self) -> anyhow::Result<()> {
+        self.copying
+            .join()
+            .unwrap_or_else(|_| anyhow::bail!("the copying of the workshop panicked"))
+    }
+}
+
 impl Drop for Spare {
     fn drop(&mut self) {
         self.delete();
@@ -64,11 +88,15 @@ pub(in crate::kernel) fn of_kernel(folder: &Path) -> Option<PathBuf> {
     fs::read_to_string(folder.join("workshop")).ok().map(PathBuf::from)
 }
 
+/// The folders of all kernels.
+pub(in crate::kernel) fn kernel_folders() -> Vec<PathBuf> {
+    let folders = super::cache().and_then(|cache| Ok(fs::read_dir(cache.join("kernels"))?));
+    folders.into_iter().flatten().flatten().map(|folder| folder.path()).collect()
+}
+
 /// The workshops that living kernels use.
 pub(super) fn workshops_in_use() -> Vec<PathBuf> {
-    let folders = super::cache().and_then(|cache| Ok(fs::read_dir(cache.join("kernels"))?));
-    let folders = folders.into_iter().flatten().flatten();
-    folders.filter_map(|folder| of_kernel(&folder.path())).collect()
+    kernel_folders().iter().filter_map(|folder| of_kernel(folder)).collect()
 }
 
 /// Removes the folders whose kernel is dead: those whose lock nobody holds.

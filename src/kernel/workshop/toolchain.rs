@@ -14,47 +14,72 @@ use super::super::tools;
 pub(in crate::kernel) struct Toolchain {
     pub(in crate::kernel) rustc: PathBuf,
     pub(in crate::kernel) cargo: PathBuf,
-    /// What `rustc -vV` says: the version, the commit, the host.
-    pub(super) version: String,
+    said: OnceLock<Said>,
+}
+
+/// What the compiler says of itself.
+#[derive(Clone, Debug)]
+struct Said {
+    /// The version, the commit, the host.
+    version: String,
+    /// The folder that it is installed in.
+    sysroot: PathBuf,
+    /// The folder of the standard library's dynamic library.
+    libraries: PathBuf,
 }
 
 impl Toolchain {
     /// The toolchain of the folder in which this process was when it first asked.
     ///
     /// # Errors
-    /// No compiler, or one that does not run.
+    /// No compiler.
     pub(in crate::kernel) fn find() -> anyhow::Result<&'static Self> {
         static FOUND: OnceLock<Toolchain> = OnceLock::new();
         if let Some(found) = FOUND.get() {
             return Ok(found);
         }
-        let found = Self::look()?;
+        let found = Self { rustc: tool("rustc")?, cargo: tool("cargo")?, said: OnceLock::new() };
         Ok(FOUND.get_or_init(|| found))
     }
 
-    fn look() -> anyhow::Result<Self> {
-        let rustc = tool("rustc")?;
-        let output = Command::new(&rustc).arg("-vV").output();
-        let output = output.with_context(|| format!("cannot run {}", rustc.display()))?;
-        let version = String::from_utf8_lossy(&output.stdout).into_owned();
-        Ok(Self { rustc, cargo: tool("cargo")?, version })
+    fn said(&self) -> anyhow::Result<&Said> {
+        if let Some(said) = self.said.get() {
+            return Ok(said);
+        }
+        let ask = |arguments: &[&str]| {
+            let output = Command::new(&self.rustc).args(arguments).output();
+            let output = output.with_context(|| format!("cannot run {}", self.rustc.display()))?;
+            anyhow::Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+        };
+        let folders = ask(&["--print", "sysroot", "--print", "target-libdir"])?;
+        let mut folders = folders.lines().map(PathBuf::from);
+        let (Some(sysroot), Some(libraries)) = (folders.next(), folders.next()) else {
+            bail!("{} does not say where it is installed", self.rustc.display())
+        };
+        let said = Said { version: ask(&["-vV"])?, sysroot, libraries };
+        Ok(self.said.get_or_init(|| said))
+    }
+
+    /// What `rustc -vV` says: the version, the commit, the host.
+    pub(super) fn version(&self) -> anyhow::Result<&str> {
+        Ok(&self.said()?.version)
     }
 
     /// The host's name, for example `x86_64-unknown-linux-gnu`.
     pub(in crate::kernel) fn host(&self) -> anyhow::Result<&str> {
-        let host = self.version.lines().find_map(|line| line.strip_prefix("host: "));
-        host.with_context(|| format!("`rustc -vV` names no host: {}", self.version))
+        let version = self.version()?;
+        let host = version.lines().find_map(|line| line.strip_prefix("host: "));
+        host.with_context(|| format!("`rustc -vV` names no host: {version}"))
     }
 
     /// The compiler's version, for example `1.95.0`.
     pub(in crate::kernel) fn release(&self) -> Option<&str> {
-        self.version.lines().find_map(|line| line.strip_prefix("release: "))
+        self.version().ok()?.lines().find_map(|line| line.strip_prefix("release: "))
     }
 
-    /// The folder of the standard library's dynamic library.
-    fn library_folder(&self) -> anyhow::Result<PathBuf> {
-        let output = Command::new(&self.rustc).args(["--print", "target-libdir"]).output()?;
-        Ok(PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()))
+    /// The folder in which the sources of the standard library are, where they are installed.
+    pub(super) fn standard_library(&self) -> anyhow::Result<PathBuf> {
+        Ok(self.said()?.sysroot.join("lib/rustlib/src/rust/library"))
     }
 
     /// `cargo`, in the environment that `evcxr` gives it.
@@ -95,12 +120,19 @@ impl Toolchain {
 /// No compiler.
 pub(in crate::kernel) fn library_path(cells: &Path) -> anyhow::Result<(&'static str, OsString)> {
     let name = if cfg!(target_os = "macos") { "DYLD_LIBRARY_PATH" } else { "LD_LIBRARY_PATH" };
-    let toolchain = Toolchain::find()?;
-    let dependencies = cells.join("target").join(toolchain.host()?).join("debug/deps");
+    let folders = [dependencies(cells)?, Toolchain::find()?.said()?.libraries.clone()];
     let before = std::env::var_os(name).unwrap_or_default();
-    let folders = [dependencies, toolchain.library_folder()?];
-    let folders = folders.into_iter().chain(std::env::split_paths(&before));
-    Ok((name, std::env::join_paths(folders)?))
+    // An empty name would stand for the current folder.
+    let before = std::env::split_paths(&before).filter(|folder| !folder.as_os_str().is_empty());
+    Ok((name, std::env::join_paths(folders.into_iter().chain(before))?))
+}
+
+/// The folder below `cells` in which the compiled dependencies are.
+///
+/// # Errors
+/// No compiler.
+pub(super) fn dependencies(cells: &Path) -> anyhow::Result<PathBuf> {
+    Ok(cells.join("target").join(Toolchain::find()?.host()?).join("debug/deps"))
 }
 
 /// The fast linker that is installed; the same preference as `evcxr`'s.
