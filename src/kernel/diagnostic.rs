@@ -63,7 +63,8 @@ pub(super) fn render(error: &CompilationError, code: &str, shown: Option<&Shown>
     if let Some(hint) = error.evcxr_extra_hint() {
         let _ = writeln!(text, "{}: {hint}", blue("note"));
     }
-    text.trim_end().to_owned()
+    // The type by which `evcxr` lets a cell use `?`.
+    text.trim_end().replace("`Result<(), EvcxrUserCodeError>`", "the `Result` of a cell")
 }
 
 /// The type that has no way to be shown, if that is the error.

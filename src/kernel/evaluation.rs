@@ -257,9 +257,15 @@ impl Engine {
         if !clears && !commands.iter().any(|(name, _)| *name == "restart") {
             return Ok(code.to_owned());
         }
-        let done = self.context.execute(if clears { ":clear" } else { ":restart" });
-        done.map_err(|error| Failure::message(&error.to_string()))?;
-        if clears {
+        if !clears {
+            // By `:restart` itself `evcxr` would go on to believe in the variables of the process before.
+            self.interruption.kill();
+            self.outputs.begin(None, 0);
+            let _ = self.context.execute("();");
+            self.barrier.wait();
+        } else {
+            let done = self.context.execute(":clear");
+            done.map_err(|error| Failure::message(&error.to_string()))?;
             self.outputs.begin(None, 0);
             let renewed = (self.renewal)(&mut self.context);
             self.barrier.wait();
@@ -383,7 +389,10 @@ impl Engine {
             (Err(Error::SubprocessTerminated(_)), Ending::Died(cause)) => {
                 Err(Failure::died(&cause, variables))
             }
-            (Err(Error::SubprocessTerminated(cause)), _) => Err(Failure::died(&cause, variables)),
+            (Err(Error::SubprocessTerminated(cause)), _) => Err(Failure::died(
+                &format!("the process was ended from outside: {cause}"),
+                variables,
+            )),
             (Err(Error::CompilationErrors(errors)), _) => {
                 let imports = |name: &str| names::imports(&self.library, name);
                 Err(Failure::compilation(&errors, code, shown, imports))

@@ -184,15 +184,16 @@ fn without_tags(html: &str) -> String {
     let mut rest = html;
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
-        rest = tag.split_once('>').map_or("", |(_, behind)| behind);
-        if !text.ends_with([' ', '\n']) {
-            text.push(' ');
-        }
+        let (tag, behind) = tag.split_once('>').unwrap_or((tag, ""));
+        let ends_line = ["br", "/tr", "/p", "/div", "/li", "/h"].iter().any(|end| tag.starts_with(end));
+        text.push(if ends_line { '\n' } else { ' ' });
+        rest = behind;
     }
     text.push_str(rest);
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&")];
     let text = entities.iter().fold(text, |text, (name, sign)| text.replace(name, sign));
-    text.trim().to_owned()
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// Waits until everything that the cells have sent so far is published.

@@ -20,8 +20,8 @@ const CHANGES: [(&str, &str); 2] = [
     ),
     (r#"eprintln!("{}", error);"#, r#"eprintln!("{}", scorebook::notebook::chain(error.into()));"#),
 ];
-/// What the compiler's complaint names if the change is to blame.
-const CHANGED: &str = "EvcxrUserCodeError";
+/// What the compiler's complaint names if the change is to blame: an error that is of no such type, or not for long.
+const BLAMED: [&str; 2] = ["EvcxrUserCodeError", "'static"];
 
 /// Runs the command that compiles a cell; its exit code.
 pub(super) fn compile(command: &mut Command) -> anyhow::Result<i32> {
@@ -31,7 +31,7 @@ pub(super) fn compile(command: &mut Command) -> anyhow::Result<i32> {
         fs::write(SOURCE, changed)?;
     }
     let mut output = run(command)?;
-    if changed.is_some() && !output.status.success() && names_the_change(&output) {
+    if changed.is_some() && !output.status.success() && may_be_to_blame(&output) {
         fs::write(SOURCE, original)?;
         output = run(command)?;
     }
@@ -51,11 +51,10 @@ fn changed(source: &str) -> Option<String> {
     })
 }
 
-/// The complaint may be on either stream: cargo passes the compiler's on as its own.
-fn names_the_change(output: &Output) -> bool {
-    [&output.stderr, &output.stdout]
-        .iter()
-        .any(|text| text.windows(CHANGED.len()).any(|window| window == CHANGED.as_bytes()))
+/// Whether the change may be to blame. The complaint can be on either stream: cargo passes the compiler's on as its own.
+fn may_be_to_blame(output: &Output) -> bool {
+    let said = [&output.stderr, &output.stdout].map(|text| String::from_utf8_lossy(text));
+    said.iter().any(|text| BLAMED.iter().any(|blamed| text.contains(blamed)))
 }
 
 #[cfg(test)]
