@@ -185,7 +185,8 @@ fn without_tags(html: &str) -> String {
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
         let (tag, behind) = tag.split_once('>').unwrap_or((tag, ""));
-        let ends_line = ["br", "/tr", "/p", "/div", "/li", "/h"].iter().any(|end| tag.starts_with(end));
+        let ends_line =
+            ["br", "/tr", "/p", "/div", "/li", "/h"].iter().any(|end| tag.starts_with(end));
         text.push(if ends_line { '\n' } else { ' ' });
         rest = behind;
     }
