@@ -93,6 +93,7 @@ pub fn main(
         Role::Asked(connection_file) => {
             // What is wrong with the file is said here, whoever will serve it.
             connection::read(connection_file)?;
+            connection::warn_of_readers(connection_file);
             if let Some(door) = standby::hand_over(connection_file, &key) {
                 std::process::exit(door.stand()?);
             }

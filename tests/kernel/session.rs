@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
@@ -329,7 +330,8 @@ async fn connection_file() -> (ConnectionInfo, PathBuf) {
         kernel_name: Some("scorebook".into()),
     };
     let file = std::env::temp_dir().join(format!("scorebook-test-{}.json", uuid::Uuid::new_v4()));
-    let mut out = std::fs::File::create(&file).expect("a connection file");
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options.write(true).create_new(true).mode(0o600).open(&file).expect("a file");
     out.write_all(&serde_json::to_vec(&connection).expect("JSON")).expect("it is written");
     (connection, file)
 }

@@ -131,6 +131,7 @@ class Suite(jupyter_kernel_test.KernelTests):
         self.assertTrue(all(link["url"].startswith("https://") for link in info["help_links"]))
 
     def test_silent_and_unstored_cells_do_not_count(self):
+        self.flush_channels()
         before = self.execute_helper("1")[0]["content"]["execution_count"]
         reply, published = self.collect(lambda: self.kc.execute('println!("quiet"); 7', silent=True))
         self.assertEqual(reply["content"]["status"], "ok")
