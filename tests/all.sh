@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, unit, integration and doc tests,
-# the notebooks by nbclient and by `scorebook run`, and the tour in JupyterLab in a headless browser.
+# Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, and the tour in JupyterLab in a headless browser.
 #
 # Prints what each part took, and as its last line `N passed, N failed`. SCOREBOOK_TARGET names the target folder (by
 # default one in the user's cache, which a second clone finds warm); SCOREBOOK_SKIP a list of parts to leave out.
@@ -78,6 +78,7 @@ part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored
 part doctests cargo test --release --locked --no-fail-fast --doc
+part conformance python tests/python/conformance.py
 part notebooks python tests/python/notebooks.py
 part browser python tests/python/browser.py "$scorebook"
 

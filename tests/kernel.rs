@@ -14,8 +14,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use jupyter_protocol::{
-    CompleteRequest, ExecuteRequest, HistoryRequest, IsCompleteReplyStatus, IsCompleteRequest,
-    JupyterMessageContent, KernelInfoRequest, ReplyStatus,
+    CompleteRequest, ExecuteRequest, ExpressionResult, HistoryRequest, InspectRequest,
+    IsCompleteReplyStatus, IsCompleteRequest, JupyterMessageContent, KernelInfoRequest,
+    ReplyStatus, UnknownMessage,
 };
 use session::{Cell, plain, session};
 
@@ -222,13 +223,20 @@ fn the_end_of_the_process_is_reported_with_its_cause() {
     let cell = kernel.run("print!(\"last words\"); std::process::exit(3)");
     assert_eq!(cell.error(), "ProcessEnded");
     assert!(cell.explanation().contains("exit code 3"), "{}", cell.explanation());
-    let cell = kernel.run("std::process::abort()");
-    assert!(cell.explanation().contains("aborted"), "{}", cell.explanation());
-    let cell = kernel.run(
-        "#[allow(unconditional_recursion)] fn deep(n: u64) -> u64 { std::hint::black_box(deep(n + 1)) + 1 }\n\
-         println!(\"{}\", deep(0));",
-    );
-    assert_eq!(cell.error(), "ProcessEnded", "{:?}", cell.reply.error);
+    for (code, cause) in [
+        ("std::process::abort()", "aborted"),
+        (
+            "#[allow(unconditional_recursion)] fn deep(n: u64) -> u64 { std::hint::black_box(deep(n + 1)) + 1 }\n\
+             deep(0)",
+            "the stack overflowed",
+        ),
+        ("unsafe { *(std::hint::black_box(8) as *const u8) }", "SIGSEGV"),
+        ("vec![1u8; std::hint::black_box(1 << 46)].len()", "ran out of memory"),
+    ] {
+        let cell = kernel.run(code);
+        assert_eq!(cell.error(), "ProcessEnded", "{:?}", cell.reply.error);
+        assert!(cell.explanation().contains(cause), "{}", cell.explanation());
+    }
     assert_eq!(succeed(kernel.run("1 + 1")).value().as_deref(), Some("2"));
 }
 
@@ -323,6 +331,186 @@ fn completes_names_and_tells_whether_an_input_is_complete() {
         panic!("not an is_complete_reply")
     };
     assert_eq!(reply.status, IsCompleteReplyStatus::Incomplete);
+}
+
+#[test]
+fn requests_are_answered_while_a_cell_runs() {
+    let mut kernel = session();
+    succeed(kernel.run("let restless = 1;"));
+    let completion = CompleteRequest { code: "restl".into(), cursor_pos: 5 };
+    let inspection =
+        InspectRequest { code: "restless".into(), cursor_pos: 8, ..InspectRequest::default() };
+    let (replies, cell) = kernel.ask_while(
+        "println!(\"running\"); std::thread::sleep(std::time::Duration::from_secs(2));",
+        vec![completion.into(), inspection.into(), KernelInfoRequest {}.into()],
+    );
+    assert_eq!(cell.reply.status, ReplyStatus::Ok);
+    let [completed, inspected, _] = &replies[..] else { panic!("three replies: {replies:?}") };
+    assert!(replies.iter().all(|(took, _)| *took < Duration::from_millis(500)), "{replies:?}");
+    let JupyterMessageContent::CompleteReply(found) = &completed.1 else { panic!("{completed:?}") };
+    assert_eq!(found.matches, ["restless"]);
+    let JupyterMessageContent::InspectReply(found) = &inspected.1 else { panic!("{inspected:?}") };
+    let text = plain(&found.data.content).expect("a text");
+    assert!(text.starts_with("let restless: i32") && text.contains("busy"), "{text}");
+}
+
+#[test]
+fn expressions_of_the_client_are_evaluated_after_the_cell() {
+    let mut kernel = session();
+    let wanted = [("sum", "beside + 1"), ("wrong", "no_such_name"), ("panics", "panic!(\"no\")")];
+    let wanted = wanted.map(|(name, code)| (name.to_owned(), code.to_owned()));
+    let request = ExecuteRequest {
+        user_expressions: Some(wanted.into()),
+        ..ExecuteRequest::new("let beside = 2;".into())
+    };
+    let cell = succeed(kernel.request(request, Duration::from_secs(300), |_| None));
+    assert!(shown(&cell, "execute_result").is_empty(), "{:?}", cell.outputs);
+    let values = cell.reply.user_expressions.expect("the values");
+    let ExpressionResult::Ok { data, .. } = &values["sum"] else { panic!("{values:?}") };
+    assert_eq!(plain(&data.content).as_deref(), Some("3"));
+    for (name, kind) in [("wrong", "CompileError"), ("panics", "Panic")] {
+        let ExpressionResult::Error { ename, .. } = &values[name] else { panic!("{values:?}") };
+        assert_eq!(ename, kind);
+    }
+}
+
+#[test]
+fn values_are_shown_by_the_best_that_they_have() {
+    let mut kernel = session();
+    let formats = |cell: &Cell| -> Vec<String> {
+        let results = shown(cell, "execute_result");
+        let [(_, JupyterMessageContent::ExecuteResult(result))] = &results[..] else {
+            panic!("one result: {:?}", cell.outputs)
+        };
+        result.data.content.iter().map(|format| format.mime_type().to_owned()).collect()
+    };
+    // A variable of the same cell is moved into the expression.
+    let moved = succeed(kernel.run(
+        "let paths = vec![Tensor::zeros((2, 3), DType::F32, &Device::Cpu)?];\n\
+         Tensor::stack(&std::convert::identity(paths), 0)?",
+    ));
+    assert!(moved.value().unwrap().starts_with("Tensor [1, 2, 3] f32 on cpu"), "{moved:?}");
+    assert!(formats(&moved).contains(&"text/html".to_owned()));
+    let images = succeed(kernel.run("Tensor::zeros((4, 3, 16, 16), DType::U8, &Device::Cpu)?"));
+    assert!(formats(&images).contains(&"image/png".to_owned()));
+    assert_eq!(succeed(kernel.run("vec![Some(1.5)]")).value().as_deref(), Some("[Some(1.5)]"));
+    let nothing = kernel.run("struct Opaque;\nOpaque");
+    assert!(
+        nothing.explanation().contains("`Opaque` cannot be shown"),
+        "{}",
+        nothing.explanation()
+    );
+}
+
+#[test]
+fn questions_are_put_to_the_reader() {
+    let mut kernel = session();
+    let answered = kernel.answer("notebook::ask(\"At 12:30? \")?", "yes \"é\"");
+    assert_eq!(answered.0, ("At 12:30? ".to_owned(), false));
+    assert_eq!(answered.1.value().as_deref(), Some("yes \"é\""));
+    let secret = kernel.answer("notebook::ask_password(\"Key: \")?.len()", "1234");
+    assert_eq!((secret.0.1, secret.1.value().as_deref()), (true, Some("4")));
+    // Whoever reads without asking is asked.
+    if cfg!(target_os = "linux") {
+        let read =
+            "let mut line = String::new(); std::io::stdin().read_line(&mut line)?; line.len()";
+        assert_eq!(kernel.answer(read, "typed").1.value().as_deref(), Some("6"));
+        let refused = succeed(kernel.run(read));
+        assert_eq!(refused.value().as_deref(), Some("0"));
+        assert!(
+            refused.printed(true).contains("does not allow input"),
+            "{}",
+            refused.printed(true)
+        );
+    }
+    let refused = kernel.run("notebook::ask(\"Name? \")?");
+    assert!(refused.explanation().contains("does not allow input"), "{}", refused.explanation());
+}
+
+#[test]
+fn a_hundred_thousand_lines_are_few_messages() {
+    let mut kernel = session();
+    let cell = succeed(kernel.run("for i in 0..100_000 { println!(\"line {i}\"); }"));
+    let printed = cell.printed(false);
+    assert_eq!(printed.lines().count(), 100_000);
+    assert!(printed.ends_with("line 99999\n"));
+    let messages = shown(&cell, "stream").len();
+    assert!(messages < 1000, "{messages} messages");
+    let cell = succeed(kernel.run("for i in 0..100_000 { print!(\"\\r{i:06}\"); }"));
+    assert!(cell.printed(false).len() < 10_000, "what is covered is sent");
+    assert!(cell.printed(false).ends_with("\r099999"));
+}
+
+#[test]
+fn errors_have_their_causes_and_names_their_imports() {
+    let mut kernel = session();
+    let cell = kernel.run(
+        "#[derive(Debug)] struct Outer(std::num::ParseIntError);\n\
+         impl std::fmt::Display for Outer { fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result { f.write_str(\"no settings\") } }\n\
+         impl std::error::Error for Outer { fn source(&self) -> Option<&(dyn std::error::Error + 'static)> { Some(&self.0) } }\n\
+         Err::<(), _>(Outer(\"x\".parse::<i32>().unwrap_err()))?;",
+    );
+    let explanation = cell.explanation();
+    assert!(explanation.contains("no settings\n  caused by: invalid digit"), "{explanation}");
+    // An error that is none of the standard library's kind, and one that borrows, end a cell too.
+    assert_eq!(
+        kernel.run("let lock = std::sync::Mutex::new(1);\n*lock.lock()? + 1").value().as_deref(),
+        Some("2")
+    );
+    let missing = kernel.run("denoising_loss();");
+    assert!(
+        missing.explanation().contains("use scorebook::train::denoising_loss;"),
+        "{}",
+        missing.explanation()
+    );
+    let unfinished = kernel.run("let a = 1;\na +");
+    assert!(unfinished.explanation().contains("a +"), "{}", unfinished.explanation());
+}
+
+#[test]
+fn state_can_be_cleared_and_the_process_restarted() {
+    let mut kernel = session();
+    succeed(kernel.run("let gone = 1;"));
+    let cleared =
+        succeed(kernel.run(":clear\nTensor::zeros(1, DType::F32, &Device::Cpu)?.dims1()?"));
+    assert_eq!(cleared.value().as_deref(), Some("1"));
+    assert_eq!(kernel.run("gone").error(), "CompileError");
+    succeed(kernel.run("let gone = 2; fn kept() -> u32 { 3 }"));
+    assert_eq!(succeed(kernel.run(":restart\nkept()")).value().as_deref(), Some("3"));
+    assert_eq!(kernel.run("gone").error(), "CompileError");
+    assert!(succeed(kernel.run(":help")).value().unwrap().contains(":quit"));
+}
+
+#[test]
+fn a_length_that_nobody_can_reserve_closes_one_connection_only() {
+    let mut kernel = session();
+    for port in [kernel.connection.shell_port, kernel.connection.iopub_port] {
+        let mut stranger = TcpStream::connect(("127.0.0.1", port)).expect("a connection");
+        let mut greeting = [0; 64];
+        (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
+        greeting[12..16].copy_from_slice(b"NULL");
+        let claim = [&greeting[..], &[2], &(1u64 << 60).to_be_bytes()].concat();
+        stranger.write_all(&claim).expect("it is sent");
+    }
+    assert_eq!(succeed(kernel.run("1 + 1")).value().as_deref(), Some("2"));
+}
+
+#[test]
+fn what_cannot_be_understood_is_answered() {
+    let mut kernel = session();
+    let unknown = UnknownMessage {
+        msg_type: "no_such_request".into(),
+        content: serde_json::json!({ "a": 1 }),
+    };
+    let JupyterMessageContent::UnknownMessage(reply) =
+        kernel.ask(JupyterMessageContent::UnknownMessage(unknown))
+    else {
+        panic!("an answer of an unknown type")
+    };
+    assert_eq!(
+        (reply.msg_type.as_str(), reply.content["status"].as_str()),
+        ("no_such_reply", Some("error"))
+    );
 }
 
 #[test]

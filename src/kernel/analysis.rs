@@ -28,6 +28,12 @@ pub(super) fn complete(context: &mut CommandContext, code: &str, cursor: usize) 
     let Ok(found) = context.completions(code, byte_offset(code, cursor)) else { return nothing };
     let mut completions = found.completions;
     completions.retain(|completion| !completion.code.starts_with(SHOW));
+    for completion in &mut completions {
+        // The arguments are the reader's to write; their names are in the label.
+        if let Some(name) = completion.code.find('(') {
+            completion.code.truncate(name);
+        }
+    }
     completions.sort_by(|a, b| a.code.cmp(&b.code));
     completions.dedup_by(|a, b| a.code == b.code);
     let cursor_start = character_count(code, found.start_offset);

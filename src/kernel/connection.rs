@@ -36,6 +36,11 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ConnectionInfo> {
             connection.signature_scheme
         );
     }
+    Ok(connection)
+}
+
+/// Says so if others than the reader can read the key in the connection file.
+pub(super) fn warn_of_readers(path: &Path) {
     if fs::metadata(path).is_ok_and(|data| data.mode() & 0o077 != 0) {
         eprintln!(
             "{} can be read by other users, who can then run code in this kernel; \
@@ -43,7 +48,6 @@ pub(super) fn read(path: &Path) -> anyhow::Result<ConnectionInfo> {
             path.display()
         );
     }
-    Ok(connection)
 }
 
 /// The longest path that the operating system takes for a socket.

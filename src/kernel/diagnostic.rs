@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use evcxr::CompilationError;
 
-use super::syntax::Shown;
+use super::syntax::{SHOW, Shown};
 
 /// `text` in the colour of errors, by the escape codes that notebooks understand.
 pub(super) fn red(text: &str) -> String {
@@ -17,6 +17,9 @@ fn blue(text: &str) -> String {
 
 /// The error's code and message on one line.
 pub(super) fn headline(error: &CompilationError) -> String {
+    if let Some(kind) = unshown(error) {
+        return format!("a value of the type `{kind}` cannot be shown");
+    }
     match error.code() {
         Some(code) => format!("{code}: {}", error.message()),
         None => error.message(),
@@ -26,6 +29,11 @@ pub(super) fn headline(error: &CompilationError) -> String {
 /// The error as the compiler shows it, but with the lines and line numbers of the cell. `shown` is what the cell was
 /// compiled as, if its last expression was changed.
 pub(super) fn render(error: &CompilationError, code: &str, shown: Option<&Shown>) -> String {
+    if let Some(shown) = shown
+        && let Some(kind) = unshown(error)
+    {
+        return unshowable(&kind, code, shown);
+    }
     let column = |line, column| shown.map_or(column, |shown| shown.column(line, column));
     let name = error.code().map_or_else(|| "error".into(), |code| format!("error[{code}]"));
     let mut text = format!("{}: {}\n", red(&name), error.message());
@@ -35,6 +43,8 @@ pub(super) fn render(error: &CompilationError, code: &str, shown: Option<&Shown>
         let repeated = message.label.strip_prefix("error: ") == Some(&error.message());
         let label = if repeated { "" } else { &message.label };
         match &message.span {
+            // A place that nothing is said about.
+            Some(_) if label.is_empty() && !message.is_primary => {}
             Some(span) => {
                 let start = column(span.start_line, span.start_column);
                 let end = (span.end_line == span.start_line)
@@ -53,7 +63,42 @@ pub(super) fn render(error: &CompilationError, code: &str, shown: Option<&Shown>
     if let Some(hint) = error.evcxr_extra_hint() {
         let _ = writeln!(text, "{}: {hint}", blue("note"));
     }
-    text.trim_end().to_owned()
+    // The type by which `evcxr` lets a cell use `?`.
+    text.trim_end().replace("`Result<(), EvcxrUserCodeError>`", "the `Result` of a cell")
+}
+
+/// The type that has no way to be shown, if that is the error.
+fn unshown(error: &CompilationError) -> Option<String> {
+    let message = error.message();
+    let (_, kind) = message.split_once(SHOW)?.1.split_once("`&")?;
+    Some(kind.split('`').next()?.to_owned())
+}
+
+/// What is said where the value of the last expression cannot be shown.
+fn unshowable(kind: &str, code: &str, shown: &Shown) -> String {
+    let lines: Vec<&str> = code.lines().collect();
+    let (line, start, end) = shown.expression();
+    format!(
+        "{}: a value of the type `{kind}` cannot be shown\n{}{}: derive `Debug` for it, or end the line with a semicolon",
+        red("error"),
+        excerpt(&lines, line, start, end, "the value of the cell"),
+        blue("help"),
+    )
+}
+
+/// The name that the compiler does not know and has no advice about, if that is the error.
+pub(super) fn unknown_name(error: &CompilationError) -> Option<String> {
+    let of_names = ["E0405", "E0412", "E0422", "E0425", "E0432", "E0433", "E0574"];
+    let is_advised = advice(error).iter().any(|(_, text)| text.contains("import"));
+    if is_advised || !error.code().is_some_and(|code| of_names.contains(&code)) {
+        return None;
+    }
+    error.message().split('`').nth(1).map(str::to_owned)
+}
+
+/// The help that a name can be had by these `use` lines.
+pub(super) fn importable(lines: &[String]) -> String {
+    format!("{}: the library has it: {}", blue("help"), lines.join(" or "))
 }
 
 /// The compiler's notes and help, each with its word and with the code that it suggests. What it says of generated

@@ -17,7 +17,7 @@ use tokio::sync::{oneshot, watch};
 use super::diagnostic::Sources;
 use super::failure::Failure;
 use super::interruption::{Interruption, Outcome};
-use super::names::Names;
+use super::names::{self, Names};
 use super::output::{self, Barrier, Ending, Outputs};
 use super::startup::{Helpers, PRELUDE, Started};
 use super::stdin::Question;
@@ -85,12 +85,13 @@ impl Evaluator {
                 });
                 reporter.send_replace(String::new());
                 match started {
-                    Ok(Started { context, barrier, cells, renewal }) => {
+                    Ok(Started { context, barrier, cells, library, renewal }) => {
                         let process = context.process_handle();
                         let mut engine = Engine {
                             context,
                             process,
                             cells,
+                            library,
                             renewal,
                             attached: 0,
                             outputs,
@@ -151,6 +152,8 @@ struct Engine {
     process: Arc<Mutex<Child>>,
     /// The folder of the cells' crate.
     cells: PathBuf,
+    /// The folder of the library.
+    library: PathBuf,
     /// Restores the dependencies and the prelude after `:clear`.
     renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
     /// The process in which the library has attached itself.
@@ -254,9 +257,15 @@ impl Engine {
         if !clears && !commands.iter().any(|(name, _)| *name == "restart") {
             return Ok(code.to_owned());
         }
-        let done = self.context.execute(if clears { ":clear" } else { ":restart" });
-        done.map_err(|error| Failure::message(&error.to_string()))?;
-        if clears {
+        if !clears {
+            // By `:restart` itself `evcxr` would go on to believe in the variables of the process before.
+            self.interruption.kill();
+            self.outputs.begin(None, 0);
+            let _ = self.context.execute("();");
+            self.barrier.wait();
+        } else {
+            let done = self.context.execute(":clear");
+            done.map_err(|error| Failure::message(&error.to_string()))?;
             self.outputs.begin(None, 0);
             let renewed = (self.renewal)(&mut self.context);
             self.barrier.wait();
@@ -308,10 +317,16 @@ impl Engine {
             && let Some(shown) = Shown::new(code)
         {
             let result = self.execute(cell, &shown.code);
-            match &result {
-                Err(Error::CompilationErrors(errors)) if errors.iter().any(is_about_showing) => {}
-                _ => return (result, Some(shown)),
-            }
+            return match &result {
+                Err(Error::CompilationErrors(errors)) if errors.iter().any(is_about_showing) => {
+                    match self.execute(cell, code) {
+                        // It is not the way of showing that is wrong, or nothing can be shown.
+                        Err(Error::CompilationErrors(_)) => (result, Some(shown)),
+                        other => (other, None),
+                    }
+                }
+                _ => (result, Some(shown)),
+            };
         }
         (self.execute(cell, code), None)
     }
@@ -374,9 +389,13 @@ impl Engine {
             (Err(Error::SubprocessTerminated(_)), Ending::Died(cause)) => {
                 Err(Failure::died(&cause, variables))
             }
-            (Err(Error::SubprocessTerminated(cause)), _) => Err(Failure::died(&cause, variables)),
+            (Err(Error::SubprocessTerminated(cause)), _) => Err(Failure::died(
+                &format!("the process was ended from outside: {cause}"),
+                variables,
+            )),
             (Err(Error::CompilationErrors(errors)), _) => {
-                Err(Failure::compilation(&errors, code, shown))
+                let imports = |name: &str| names::imports(&self.library, name);
+                Err(Failure::compilation(&errors, code, shown, imports))
             }
             (Err(other), _) => Err(Failure::message(&other.to_string())),
             (Ok(_), Ending::Panicked { text, location }) => {
@@ -394,8 +413,11 @@ impl Engine {
             (Ok(shown), _) => {
                 // What evcxr's own commands answer, `:vars` for example.
                 let formats = shown.content_by_mime_type.into_iter();
-                let bundle = formats
-                    .fold(Bundle::default(), |bundle, (mime, content)| bundle.with(mime, content));
+                let is_help = syntax::commands(code).iter().any(|(name, _)| *name == "help");
+                let bundle = formats.fold(Bundle::default(), |bundle, (mime, content)| {
+                    let content = if is_help { with_own_commands(&content) } else { content };
+                    bundle.with(mime, content)
+                });
                 if !bundle.is_empty() {
                     self.outputs.result(bundle);
                 }
@@ -421,6 +443,26 @@ impl Engine {
     /// The process group of the cells: that of their supervisor.
     fn group(&self) -> u32 {
         self.process.lock().unwrap_or_else(PoisonError::into_inner).id()
+    }
+}
+
+/// The help of `evcxr`'s commands, as text or as a table of HTML, with those that are this kernel's own.
+fn with_own_commands(help: &str) -> String {
+    let own = [
+        (":page", "Show the documentation of a name in the pager, as :doc shows it below the cell"),
+        (":quit", "End the kernel"),
+    ];
+    let all = own.iter().filter(|(name, _)| !help.contains(name));
+    match help.trim_end().strip_suffix("</table>") {
+        Some(rows) => {
+            let row =
+                |(name, what): &(&str, &str)| format!("<tr><td>{name}</td><td>{what}</td></tr>");
+            format!("{rows}{}</table>", all.map(row).collect::<String>())
+        }
+        None => {
+            let line = |(name, what): &(&str, &str)| format!("{name:<17} {what}\n");
+            format!("{help}{}", all.map(line).collect::<String>())
+        }
     }
 }
 

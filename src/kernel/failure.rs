@@ -22,14 +22,24 @@ impl Failure {
         Self { name: name.into(), text, traceback }
     }
 
-    /// The code does not compile.
+    /// The code does not compile; `imports` finds the `use` lines for a name of the library.
     pub(super) fn compilation(
         errors: &[evcxr::CompilationError],
         code: &str,
         shown: Option<&Shown>,
+        imports: impl Fn(&str) -> Vec<String>,
     ) -> Self {
         let text = errors.first().map(diagnostic::headline).unwrap_or_default();
-        let traceback = errors.iter().map(|error| diagnostic::render(error, code, shown)).collect();
+        let render = |error| {
+            let mut text = diagnostic::render(error, code, shown);
+            let lines = diagnostic::unknown_name(error).map(|name| imports(&name));
+            if let Some(lines) = lines.filter(|lines| !lines.is_empty()) {
+                text.push('\n');
+                text.push_str(&diagnostic::importable(&lines));
+            }
+            text
+        };
+        let traceback = errors.iter().map(render).collect();
         Self { name: "CompileError".into(), text, traceback }
     }
 

@@ -59,11 +59,8 @@ use tokio::sync::Notify;
 use wire::Checkpoint;
 use workshop::Spare;
 
-/// If this process was started to run cells, or in the place of a tool, does so and never returns. The program's first act.
-pub fn runtime_mode_if_child() {
-    tools::stand_in_if_called();
-    supervisor::runtime_mode_if_child();
-}
+pub use supervisor::runtime_mode_if_child;
+pub use tools::stand_in_if_called;
 
 /// The library that the cells use.
 pub struct Library {
@@ -96,6 +93,7 @@ pub fn main(
         Role::Asked(connection_file) => {
             // What is wrong with the file is said here, whoever will serve it.
             connection::read(connection_file)?;
+            connection::warn_of_readers(connection_file);
             if let Some(door) = standby::hand_over(connection_file, &key) {
                 std::process::exit(door.stand()?);
             }

@@ -4,6 +4,7 @@
 //! rust-analyzer once for every type, while nobody waits.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::path::Path;
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 
 use jupyter_protocol::{CompleteReply, InspectReply, Media, MediaType};
@@ -132,22 +133,41 @@ fn prelude() -> &'static [&'static str] {
     static NAMES: LazyLock<Vec<&str>> = LazyLock::new(|| {
         let text = include_str!("../lib.rs");
         let (_, prelude) = text.split_once("pub mod prelude {").unwrap_or_default();
-        let mut names = Vec::new();
-        for line in prelude.split(';').filter_map(|line| line.split_once("pub use ")) {
-            let path = line.1.trim();
-            let (path, list) = path.split_once('{').unwrap_or((path, path));
-            let module = path.trim_end_matches("::").rsplit("::").next();
-            for name in list.trim_end_matches(['}', '\n', ' ']).split(',').map(str::trim) {
-                let name = if name == "self" { module.unwrap_or_default() } else { name };
-                let name = name.rsplit("::").next().unwrap_or_default();
-                if !name.is_empty() && !name.contains(' ') {
-                    names.push(name);
-                }
-            }
-        }
-        names
+        exported(prelude)
     });
     &NAMES
+}
+
+/// The names that a text exports by `pub use`.
+fn exported(text: &str) -> Vec<&str> {
+    let mut names = Vec::new();
+    for line in text.split(';').filter_map(|line| line.split_once("pub use ")) {
+        let path = line.1.trim();
+        let (path, list) = path.split_once('{').unwrap_or((path, path));
+        let module = path.trim_end_matches("::").rsplit("::").next();
+        for name in list.trim_end_matches(['}', '\n', ' ']).split(',').map(str::trim) {
+            let name = if name == "self" { module.unwrap_or_default() } else { name };
+            let name = name.rsplit("::").next().unwrap_or_default();
+            if !name.is_empty() && !name.contains(' ') {
+                names.push(name);
+            }
+        }
+    }
+    names
+}
+
+/// The `use` lines by which `name` can be had from the library in `folder`.
+pub(super) fn imports(folder: &Path, name: &str) -> Vec<String> {
+    let rooms = std::fs::read_dir(folder.join("src")).into_iter().flatten().flatten();
+    let mut found: Vec<String> = rooms
+        .filter_map(|room| {
+            let text = std::fs::read_to_string(room.path().join("mod.rs")).ok()?;
+            let room = room.file_name().into_string().ok()?;
+            exported(&text).contains(&name).then(|| format!("use scorebook::{room}::{name};"))
+        })
+        .collect();
+    found.sort();
+    found
 }
 
 #[cfg(test)]
@@ -170,6 +190,13 @@ mod tests {
         assert!(
             !prelude().iter().any(|name| name.contains(['{', '}', ' ', ':']) || *name == "self")
         );
+    }
+
+    #[test]
+    fn what_the_prelude_leaves_out_can_be_imported() {
+        let library = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert_eq!(imports(library, "denoising_loss"), ["use scorebook::train::denoising_loss;"]);
+        assert!(imports(library, "no_such_name").is_empty());
     }
 
     #[test]

@@ -79,9 +79,7 @@ impl Outputs {
     /// Shows `bundle` as the cell's value.
     pub(super) fn result(&self, bundle: Bundle) {
         let mut cell = self.cell();
-        cell.value = Some(bundle.clone());
-        let content = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
-        self.publish(&cell, content);
+        self.show(&mut cell, bundle);
     }
 
     fn cell(&self) -> MutexGuard<'_, Cell> {
@@ -92,6 +90,13 @@ impl Outputs {
         if let Some(parent) = &cell.parent {
             self.publisher.send(content, Some(parent));
         }
+    }
+
+    fn show(&self, cell: &mut Cell, bundle: Bundle) {
+        cell.value = Some(bundle.clone());
+        let mut result = ExecuteResult::new(ExecutionCount::new(cell.count), media(bundle));
+        result.transient = Some(Transient { display_id: None });
+        self.publish(cell, result);
     }
 
     fn line(&self, line: String) {
@@ -128,17 +133,13 @@ impl Outputs {
         match content {
             Message::Display { bundle, id } => {
                 let mut display = DisplayData::new(media(bundle));
-                display.transient = id.map(|id| Transient { display_id: Some(id) });
+                display.transient = Some(Transient { display_id: id });
                 self.publish(cell, display);
             }
             Message::Update { bundle, id } => {
                 self.publish(cell, UpdateDisplayData::new(media(bundle), &id));
             }
-            Message::Result { bundle } => {
-                cell.value = Some(bundle.clone());
-                let count = ExecutionCount::new(cell.count);
-                self.publish(cell, ExecuteResult::new(count, media(bundle)));
-            }
+            Message::Result { bundle } => self.show(cell, bundle),
             Message::ClearOutput { wait } => self.publish(cell, ClearOutput { wait }),
             Message::Question { prompt, password } => cell.question = Some((prompt, password)),
             // The sorter has dealt with these.
@@ -183,15 +184,17 @@ fn without_tags(html: &str) -> String {
     let mut rest = html;
     while let Some((before, tag)) = rest.split_once('<') {
         text.push_str(before);
-        rest = tag.split_once('>').map_or("", |(_, behind)| behind);
-        if !text.ends_with([' ', '\n']) {
-            text.push(' ');
-        }
+        let (tag, behind) = tag.split_once('>').unwrap_or((tag, ""));
+        let ends_line =
+            ["br", "/tr", "/p", "/div", "/li", "/h"].iter().any(|end| tag.starts_with(end));
+        text.push(if ends_line { '\n' } else { ' ' });
+        rest = behind;
     }
     text.push_str(rest);
     let entities = [("&lt;", "<"), ("&gt;", ">"), ("&nbsp;", " "), ("&amp;", "&")];
     let text = entities.iter().fold(text, |text, (name, sign)| text.replace(name, sign));
-    text.trim().to_owned()
+    let lines = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("\n")
 }
 
 /// Waits until everything that the cells have sent so far is published.

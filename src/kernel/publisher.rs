@@ -91,7 +91,7 @@ pub(super) async fn publish(mut socket: KernelIoPubXPubConnection, mut messages:
                     Some(held) => join(held, message),
                     None => Some(message),
                 };
-                let Some(message) = rest else {
+                let Some(mut message) = rest else {
                     if held.as_ref().is_some_and(|held| text(held).len() >= FULL) {
                         due = Instant::now();
                     }
@@ -101,6 +101,10 @@ pub(super) async fn publish(mut socket: KernelIoPubXPubConnection, mut messages:
                 if text(&message).is_empty() {
                     send(&mut socket, Some(message)).await;
                 } else {
+                    if let JupyterMessageContent::StreamContent(stream) = &mut message.content {
+                        let whole = std::mem::take(&mut stream.text);
+                        append(&mut stream.text, &whole);
+                    }
                     due = due.max(Instant::now());
                     held = Some(message);
                 }

@@ -35,15 +35,16 @@ pub(super) async fn answer(
 /// The next message that is signed with the connection's key and has not come before; others are dropped.
 pub(super) async fn next(socket: &mut RouterRecvConnection, checkpoint: &Checkpoint) -> Request {
     loop {
-        let why = match socket.socket.recv().await {
+        match socket.socket.recv().await {
             Ok(frames) => match checkpoint.pass(frames.into_vec()) {
                 Ok(request) => return request,
-                Err(why) => why,
+                Err(why) => eprintln!("a message was dropped: {why}"),
             },
-            Err(error) => error.to_string(),
-        };
-        eprintln!("a message was dropped: {why}");
-        pause_after_error().await;
+            Err(error) => {
+                eprintln!("a message could not be read: {error}");
+                pause_after_error().await;
+            }
+        }
     }
 }
 

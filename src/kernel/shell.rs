@@ -194,11 +194,20 @@ impl Shell {
             user_expressions: Some(HashMap::new()),
             ..ExecuteReply::default()
         };
-        if syntax::commands(&request.code).iter().any(|(name, _)| *name == "quit") {
+        match syntax::commands(&request.code).first() {
             // `evcxr` would end this process on the spot.
-            reply.payload = vec![Payload::AskExit { keepkernel: false }];
-            self.parts.end.notify_one();
-            return (reply, true);
+            Some(("quit", _)) => {
+                reply.payload = vec![Payload::AskExit { keepkernel: false }];
+                self.parts.end.notify_one();
+                return (reply, true);
+            }
+            Some(("page", name)) => {
+                let found = self.parts.evaluator.inspect(name, name.chars().count()).await;
+                let data = found.unwrap_or_default().data;
+                reply.payload = vec![Payload::Page { data, start: 0 }];
+                return (reply, false);
+            }
+            _ => {}
         }
         let cell = Cell {
             code: request.code.clone(),

@@ -33,6 +33,8 @@ pub(super) struct Started {
     pub(super) barrier: Barrier,
     /// The folder of the cells' crate.
     pub(super) cells: PathBuf,
+    /// The folder of the library.
+    pub(super) library: PathBuf,
     /// Restores the dependencies and the prelude after `:clear`.
     pub(super) renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
 }
@@ -90,7 +92,8 @@ pub(super) fn start(library: &Library, spare: &Spare, helpers: Helpers) -> anyho
         anyhow::Ok(())
     };
     let context = CommandContext::with_eval_context(context);
-    Ok(Started { context, barrier, cells, renewal: Box::new(renewal) })
+    let library = library.folder.clone();
+    Ok(Started { context, barrier, cells, library, renewal: Box::new(renewal) })
 }
 
 /// The whole text of an error of `evcxr`.

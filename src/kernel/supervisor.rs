@@ -49,7 +49,7 @@ const LAST_WORDS: usize = 4096;
 const LAST_OUTPUT: Duration = Duration::from_millis(300);
 
 /// If this process was started to run cells, or to supervise the one that does, does so and never returns.
-pub(super) fn runtime_mode_if_child() {
+pub fn runtime_mode_if_child() {
     if std::env::var_os("EVCXR_IS_RUNTIME").is_none() {
         return;
     }

@@ -78,6 +78,8 @@ pub(super) fn commands(text: &str) -> Vec<(&str, &str)> {
 /// where there is none, or where the expression moves a variable of the same cell.
 pub(super) struct Shown {
     pub(super) code: String,
+    /// What was put before and behind the expression.
+    added: [&'static str; 2],
     first: Place,
     last: Place,
 }
@@ -89,39 +91,46 @@ struct Place {
     column: usize,
 }
 
-const BEFORE: &str = "(&(";
-const BEHIND: &str = ")).evcxr_display();";
+const SHOWN: [&str; 2] = ["(&(", ")).evcxr_display();"];
+/// Only so that the compiler says what is wrong with an expression and not with what `evcxr` puts around it.
+const WRONG: [&str; 2] = ["", ";"];
 /// The method by which a value is shown.
 pub(super) const SHOW: &str = "evcxr_display";
 
 impl Shown {
-    /// None where the code does not end with an expression, or cannot be parsed.
+    /// None where the code does not end with an expression.
     pub(super) fn new(text: &str) -> Option<Self> {
         let code = Code::parse(text);
-        if !code.parsed.errors().is_empty() {
-            return None;
-        }
+        let added = if code.parsed.errors().is_empty() { SHOWN } else { WRONG };
+        let [before, behind] = added;
         let range = code.last_expression()?;
         let expression = &text[range.clone()];
         Some(Self {
             code: format!(
-                "{}{BEFORE}{expression}{BEHIND}{}",
+                "{}{before}{expression}{behind}{}",
                 &text[..range.start],
                 &text[range.end..]
             ),
+            added,
             first: place(text, range.start),
             last: place(text, range.end),
         })
+    }
+
+    /// The first line of the expression, its first column there, and the one behind its end if that is on the same line.
+    pub(super) fn expression(&self) -> (usize, usize, Option<usize>) {
+        let end = (self.last.line == self.first.line).then_some(self.last.column);
+        (self.first.line, self.first.column, end)
     }
 
     /// The reader's column for one of the shown code.
     pub(super) fn column(&self, line: usize, column: usize) -> usize {
         let mut column = column;
         if line == self.first.line && column > self.first.column {
-            column = column.saturating_sub(BEFORE.len()).max(self.first.column);
+            column = column.saturating_sub(self.added[0].len()).max(self.first.column);
         }
         if line == self.last.line && column > self.last.column {
-            column = column.saturating_sub(BEHIND.len()).max(self.last.column);
+            column = column.saturating_sub(self.added[1].len()).max(self.last.column);
         }
         column
     }
@@ -153,11 +162,11 @@ mod tests {
             ("println!(\"{}\", 1)", "(&(println!(\"{}\", 1))).evcxr_display();"),
             ("let é = 1; é", "let é = 1; (&(é)).evcxr_display();"),
             ("fn f() {}\n{ f() }", "fn f() {}\n(&({ f() })).evcxr_display();"),
+            ("let a = 1;\n1 + // more", "let a = 1;\n1 +; // more"),
         ] {
             assert_eq!(shown(text).as_deref(), Some(expected));
         }
-        for text in ["", "1;", "let a = 1;", "fn f() {}", "use std::fmt;", "let a = ", ":vars", "("]
-        {
+        for text in ["", "1;", "let a = 1;", "fn f() {}", "use std::fmt;", "let a = ", ":vars"] {
             assert_eq!(shown(text), None, "{text}");
         }
     }
@@ -183,8 +192,8 @@ mod tests {
 
     #[test]
     fn errors_have_a_place() {
-        assert_eq!(Code::parse("let x = 1;").errors(), []);
-        assert_eq!(Code::parse("let x = ").errors().first(), Some(&8));
-        assert!(Code::parse("let 5x = 3;").errors()[0] < 6);
+        assert!(Code::parse("let x = 1;").errors().is_empty());
+        assert_eq!(Code::parse("let x = ").errors().first(), Some(&7));
+        assert!(Code::parse("let = 3;").errors()[0] < 6);
     }
 }

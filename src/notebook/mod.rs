@@ -11,6 +11,7 @@
 
 mod attach;
 mod bundle;
+mod chain;
 #[doc(hidden)]
 pub mod channel;
 mod handle;
@@ -24,6 +25,8 @@ mod value;
 #[doc(hidden)]
 pub use attach::attach;
 pub use bundle::{Bundle, Display};
+#[doc(hidden)]
+pub use chain::chain;
 pub use handle::{Handle, clear_output, show};
 pub use live::Live;
 pub use question::{ask, ask_password};

@@ -2,20 +2,21 @@
 
 use std::io::Write;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use jupyter_protocol::{
-    ConnectionInfo, ExecuteReply, ExecuteRequest, ExecutionState, InterruptRequest, JupyterMessage,
-    JupyterMessageContent, KernelInfoRequest, MediaType, Stdio, Transport,
+    ConnectionInfo, ExecuteReply, ExecuteRequest, ExecutionState, InputReply, InterruptRequest,
+    JupyterMessage, JupyterMessageContent, KernelInfoRequest, MediaType, Stdio, Transport,
 };
 use jupyter_zmq_client::{
     ClientControlConnection, ClientIoPubConnection, ClientShellConnection,
     create_client_control_connection, create_client_iopub_connection,
-    create_client_shell_connection_with_identity, peek_ports_with_listeners,
-    peer_identity_for_session,
+    create_client_shell_connection_with_identity, create_client_stdin_connection_with_identity,
+    peek_ports_with_listeners, peer_identity_for_session,
 };
 use tokio::runtime::Runtime;
 use tokio::time::timeout;
@@ -30,6 +31,7 @@ pub struct Session {
     runtime: Runtime,
     kernel: Child,
     pub connection: ConnectionInfo,
+    session: String,
     file: PathBuf,
     shell: ClientShellConnection,
     iopub: ClientIoPubConnection,
@@ -39,7 +41,7 @@ pub struct Session {
 }
 
 /// A cell that was run.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct Cell {
     /// What it showed, each with the time since the request.
     pub outputs: Vec<(Duration, JupyterMessageContent)>,
@@ -108,10 +110,12 @@ impl Session {
             .env("JPY_PARENT_PID", std::process::id().to_string())
             .spawn()
             .expect("the kernel starts");
-        let (shell, iopub, control) = runtime.block_on(connect(&connection));
+        let session = uuid::Uuid::new_v4().to_string();
+        let (shell, iopub, control) = runtime.block_on(connect(&connection, &session));
         let first =
             Cell { outputs: Vec::new(), reply: ExecuteReply::default(), took: Duration::ZERO };
-        let mut session = Self { runtime, kernel, connection, file, shell, iopub, control, first };
+        let mut session =
+            Self { runtime, kernel, connection, session, file, shell, iopub, control, first };
         // Shown as what it says it is, though a `?` stands in the very first expression.
         let first = "Ok::<_, std::fmt::Error>(scorebook::notebook::Bundle::text(\"5\"))?";
         session.first = session.request(ExecuteRequest::new(first.into()), START, |_| None);
@@ -200,6 +204,71 @@ impl Session {
         })
     }
 
+    /// Runs a cell that prints `running`, and then puts the questions; their replies with the times they took, and the
+    /// cell.
+    pub fn ask_while(
+        &mut self,
+        code: &str,
+        questions: Vec<JupyterMessageContent>,
+    ) -> (Vec<(Duration, JupyterMessageContent)>, Cell) {
+        let Self { runtime, shell, iopub, .. } = self;
+        runtime.block_on(async {
+            let begun = Instant::now();
+            let message: JupyterMessage = ExecuteRequest::new(code.into()).into();
+            let id = message.header.msg_id.clone();
+            shell.send(message).await.expect("the request is sent");
+            loop {
+                let message = timeout(CELL, iopub.read()).await.expect("the cell runs in time");
+                let content = message.expect("a good message").content;
+                if matches!(content, JupyterMessageContent::StreamContent(text) if text.text.contains("running"))
+                {
+                    break;
+                }
+            }
+            let mut replies = Vec::new();
+            for question in questions {
+                let asked = Instant::now();
+                let message: JupyterMessage = question.into();
+                let id = message.header.msg_id.clone();
+                shell.send(message).await.expect("the request is sent");
+                let reply = reply_to(shell, &id).await;
+                replies.push((asked.elapsed(), reply));
+            }
+            let JupyterMessageContent::ExecuteReply(reply) = reply_to(shell, &id).await else {
+                panic!("not a reply to a cell")
+            };
+            (replies, Cell { outputs: Vec::new(), reply, took: begun.elapsed() })
+        })
+    }
+
+    /// Runs a cell that asks a question, and answers it; the prompt, whether the answer is a secret, and the cell.
+    pub fn answer(&mut self, code: &str, answer: &str) -> ((String, bool), Cell) {
+        let identity = peer_identity_for_session(&self.session).expect("an identity");
+        let connection = self.connection.clone();
+        let (asked, question) = std::sync::mpsc::channel();
+        let (session, answer) = (self.session.clone(), answer.to_owned());
+        self.runtime.spawn(async move {
+            let mut stdin =
+                create_client_stdin_connection_with_identity(&connection, &session, identity)
+                    .await
+                    .expect("a connection");
+            let request = stdin.read().await.expect("a question");
+            let JupyterMessageContent::InputRequest(question) = &request.content else {
+                panic!("not a question: {:?}", request.content)
+            };
+            let _ = asked.send((question.prompt.clone(), question.password));
+            let reply = InputReply { value: answer, ..InputReply::default() };
+            stdin.send(JupyterMessage::new(reply, Some(&request))).await.expect("it is sent");
+            // The socket hands its message on before it is closed.
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        });
+        // The client listens before the kernel asks.
+        std::thread::sleep(Duration::from_millis(200));
+        let request = ExecuteRequest { allow_stdin: true, ..ExecuteRequest::new(code.into()) };
+        let cell = self.request(request, CELL, |_| None);
+        (question.try_recv().expect("a question was put"), cell)
+    }
+
     /// Any other request on the shell socket; its reply.
     pub fn ask(&mut self, content: impl Into<JupyterMessageContent>) -> JupyterMessageContent {
         let message: JupyterMessage = content.into().into();
@@ -261,7 +330,8 @@ async fn connection_file() -> (ConnectionInfo, PathBuf) {
         kernel_name: Some("scorebook".into()),
     };
     let file = std::env::temp_dir().join(format!("scorebook-test-{}.json", uuid::Uuid::new_v4()));
-    let mut out = std::fs::File::create(&file).expect("a connection file");
+    let mut options = std::fs::OpenOptions::new();
+    let mut out = options.write(true).create_new(true).mode(0o600).open(&file).expect("a file");
     out.write_all(&serde_json::to_vec(&connection).expect("JSON")).expect("it is written");
     (connection, file)
 }
@@ -269,21 +339,21 @@ async fn connection_file() -> (ConnectionInfo, PathBuf) {
 /// Connects as soon as the kernel has bound its sockets, and waits until its outputs are heard.
 async fn connect(
     connection: &ConnectionInfo,
+    session: &str,
 ) -> (ClientShellConnection, ClientIoPubConnection, ClientControlConnection) {
-    let session = uuid::Uuid::new_v4().to_string();
     let begun = Instant::now();
     while tokio::net::TcpStream::connect(("127.0.0.1", connection.hb_port)).await.is_err() {
         assert!(begun.elapsed() < Duration::from_secs(60), "the kernel never opened its sockets");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let mut iopub =
-        create_client_iopub_connection(connection, "", &session).await.expect("a connection");
-    let identity = peer_identity_for_session(&session).expect("an identity");
-    let mut shell = create_client_shell_connection_with_identity(connection, &session, identity)
+        create_client_iopub_connection(connection, "", session).await.expect("a connection");
+    let identity = peer_identity_for_session(session).expect("an identity");
+    let mut shell = create_client_shell_connection_with_identity(connection, session, identity)
         .await
         .expect("a connection");
     let control =
-        create_client_control_connection(connection, &session).await.expect("a connection");
+        create_client_control_connection(connection, session).await.expect("a connection");
     // The welcome tells that the subscription has arrived; asking works with any kernel.
     loop {
         shell.send(KernelInfoRequest {}.into()).await.expect("the request is sent");

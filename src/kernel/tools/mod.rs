@@ -13,6 +13,7 @@
 
 mod answer;
 mod cargo;
+mod causes;
 mod environment;
 mod place;
 mod recording;
@@ -29,8 +30,9 @@ const HOME: &str = "tools";
 /// The name by which cargo calls this program in the place of the compiler, to have the call recorded.
 const RECORDER: &str = "rustc-recorder";
 
-/// If this process was called in the place of a tool, does the tool's work and never returns.
-pub(super) fn stand_in_if_called() {
+/// If this process was called in the place of a tool, does the tool's work and never returns. The program's first act:
+/// its environment is the tool's.
+pub fn stand_in_if_called() {
     let mut arguments = std::env::args_os();
     let (Some(folder), Some(called)) = (environment::folder(), arguments.next()) else { return };
     let arguments: Vec<OsString> = arguments.collect();

@@ -13,8 +13,8 @@ use anyhow::Context;
 use serde::{Deserialize, Serialize};
 
 use super::answer::Note;
-use super::environment;
 use super::place::Place;
+use super::{causes, environment};
 
 /// The crate of the cells.
 const CELLS: &str = "ctx";
@@ -44,14 +44,14 @@ pub(super) fn build(place: &Place, note: &Note, arguments: &[OsString]) -> anyho
             .env(FILE_VARIABLE, &file)
             .env(environment::FOLDER, &place.folder);
     }
-    let status = cargo.status().context("cannot run cargo")?;
+    let code = causes::compile(&mut cargo)?;
     let recorded = std::fs::read(&file).ok();
     if let Some(recording) =
         recorded.and_then(|text| serde_json::from_slice::<Recording>(&text).ok())
     {
         note.write(&recording);
     }
-    Ok(status.code().unwrap_or(1))
+    Ok(code)
 }
 
 /// In the place of the compiler, whose path is the first argument: records the call if it is the cell's, and becomes
@@ -80,7 +80,7 @@ pub(super) fn record(arguments: &[OsString]) -> anyhow::Result<i32> {
 }
 
 impl Recording {
-    /// Calls the compiler again, in this process.
+    /// Calls the compiler again.
     pub(super) fn replay(&self) -> anyhow::Result<i32> {
         if let (Some(file), Some(compiled)) = (std::env::var_os(COMPILED_VARIABLE), self.compiled())
         {
@@ -91,7 +91,7 @@ impl Recording {
         compiler
             .args(&self.arguments)
             .envs(self.environment.iter().map(|(name, value)| (name, value)));
-        Err(compiler.exec()).context("cannot run the compiler")
+        causes::compile(&mut compiler)
     }
 
     /// The library that the compiler makes of the cell.
