@@ -1,6 +1,6 @@
 //! Annealed Langevin dynamics.
 
-use super::{Chains, Langevin, Target, Trace};
+use super::{Chains, Langevin, Target, Trace, proposal::check_positive};
 use crate::{Error, Result, interrupt, random::Generator};
 use candle_core::Tensor;
 
@@ -59,11 +59,10 @@ impl AnnealedLangevin {
             let given = format!("{:?}", self.sigmas);
             return Err(Error::argument("sigmas", given, "positive numbers, each below the last"));
         }
-        if self.sigmas.is_empty() || self.steps == 0 {
-            let (levels, steps) = (self.sigmas.len(), self.steps);
-            let given = format!("{steps} at each of {levels} levels");
-            return Err(Error::argument("steps", given, "at least one step"));
+        if self.steps == 0 {
+            return Err(Error::argument("steps", 0, "at least 1"));
         }
+        check_positive("step", self.step)?;
         let chains = Chains { warm_up: 0, draws: 1, thin: self.steps, ..Default::default() };
         let mut levels = Vec::with_capacity(self.sigmas.len());
         let mut state = start.clone();

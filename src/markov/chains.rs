@@ -1,6 +1,6 @@
 //! Many chains at once: Metropolis-Hastings and Langevin dynamics.
 
-use super::{Langevin, Noise, Point, Proposal, Target, numbers};
+use super::{Langevin, Noise, Point, Proposal, Target, numbers, target::Needs};
 use crate::{Error, Result, interrupt, progress::Progress, random::Generator};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
@@ -239,7 +239,11 @@ impl<P: Proposal> Plan<'_, P> {
         if !matches!(start.dtype(), DType::F32 | DType::F64) {
             return Err(Error::argument("start", start.dtype().as_str(), "a tensor of f32 or f64"));
         }
-        target.check(corrected, proposal.uses_score())
+        target.check(self.needs())
+    }
+
+    fn needs(&self) -> Needs {
+        Needs { log_density: self.corrected, score: self.proposal.uses_score() }
     }
 }
 
@@ -410,12 +414,8 @@ impl<'a, P: Proposal> Block<'a, P> {
 
     /// Evaluates the target at the candidates.
     fn evaluate(&mut self) -> Result<()> {
-        self.plan.target.evaluate(
-            &self.y,
-            self.place,
-            self.plan.corrected.then_some(&mut self.log_density_at_y),
-            self.plan.proposal.uses_score().then_some(&mut self.score_at_y),
-        )
+        let (log_density, score) = (&mut self.log_density_at_y, &mut self.score_at_y);
+        self.plan.target.evaluate(&self.y, self.place, self.plan.needs(), log_density, score)
     }
 
     /// Gives every chain the proposal that its tuning has found.

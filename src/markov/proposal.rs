@@ -51,8 +51,7 @@ pub trait Proposal: Send + Sync {
     ///
     /// # Errors
     /// If it does not.
-    fn check(&self, dim: usize) -> Result<()> {
-        let _ = dim;
+    fn check(&self, _dim: usize) -> Result<()> {
         Ok(())
     }
 
@@ -62,12 +61,11 @@ pub trait Proposal: Send + Sync {
     /// `ln Q(x|y) - ln Q(y|x)` for the step from `x` to `y`.
     fn log_ratio(&self, from: Point<'_>, to: Point<'_>) -> f64;
 
-    /// The same kernel with a step that is `factor` times as long: what warm-up may tune. `None` where there is no step.
-    fn rescaled(&self, factor: f64) -> Option<Self>
+    /// The same kernel with a step that is longer by the given factor: what warm-up may tune. `None` where there is no step.
+    fn rescaled(&self, _factor: f64) -> Option<Self>
     where
         Self: Sized,
     {
-        let _ = factor;
         None
     }
 }

@@ -12,7 +12,7 @@ use std::{fmt, sync::Arc};
 /// ```
 /// use scorebook::{prelude::*, markov::Target};
 ///
-/// // Three ways to say N(0, I).
+/// // Four ways to say N(0, I).
 /// let plain = Target::function(2, |x| -0.5 * (x[0] * x[0] + x[1] * x[1]));
 /// let with_score = Target::differentiable(2, |x, score| {
 ///     score.iter_mut().zip(x).for_each(|(s, x)| *s = -x);
@@ -26,6 +26,13 @@ use std::{fmt, sync::Arc};
 pub struct Target {
     dim: usize,
     known: Known,
+}
+
+/// What a chain must know of its target at each of its places.
+#[derive(Clone, Copy)]
+pub(super) struct Needs {
+    pub log_density: bool,
+    pub score: bool,
 }
 
 pub(super) type LogDensity = dyn Fn(&[f64]) -> f64 + Send + Sync;
@@ -92,25 +99,26 @@ impl Target {
     }
 
     /// That the target knows what a chain needs.
-    pub(super) fn check(&self, log_density: bool, score: bool) -> Result<()> {
-        if log_density && matches!(self.known, Known::Score(_)) {
+    pub(super) fn check(&self, needs: Needs) -> Result<()> {
+        if needs.log_density && matches!(self.known, Known::Score(_)) {
             let expected = "one with a log-density, which Metropolis-Hastings compares";
             return Err(Error::argument("target", "known by its score alone", expected));
         }
-        if score && matches!(self.known, Known::Function(_)) {
+        if needs.score && matches!(self.known, Known::Function(_)) {
             let expected = "one with a score, for instance `Target::differentiable`";
             return Err(Error::argument("target", "known by a log-density alone", expected));
         }
         Ok(())
     }
 
-    /// Writes what is asked for at points `[chains, dim]`. Tensors are made of the given type on the given device.
+    /// Writes what is needed at points `[chains, dim]`. Tensors are made of the given type on the given device.
     pub(super) fn evaluate(
         &self,
         points: &[f64],
         (dtype, device): (DType, &Device),
-        log_density: Option<&mut [f64]>,
-        score: Option<&mut [f64]>,
+        needs: Needs,
+        log_density: &mut [f64],
+        score: &mut [f64],
     ) -> Result<()> {
         let dim = self.dim;
         let tensor = || -> Result<Tensor> {
@@ -121,43 +129,37 @@ impl Target {
         };
         match &self.known {
             Known::Function(f) => {
-                for (value, x) in log_density.into_iter().flatten().zip(points.chunks_exact(dim)) {
+                for (value, x) in log_density.iter_mut().zip(points.chunks_exact(dim)) {
                     *value = f(x);
                 }
             }
             Known::Differentiable(f) => {
-                let (mut values, mut scores) = (vec![], vec![]);
-                let values = log_density.unwrap_or_else(|| fit(&mut values, points.len() / dim));
-                let scores = score.unwrap_or_else(|| fit(&mut scores, points.len()));
-                for ((value, score), x) in values
+                for ((value, score), x) in log_density
                     .iter_mut()
-                    .zip(scores.chunks_exact_mut(dim))
+                    .zip(score.chunks_exact_mut(dim))
                     .zip(points.chunks_exact(dim))
                 {
                     *value = f(x, score);
                 }
             }
-            Known::Tensors(f) => {
-                let Some(score) = score else {
-                    return copy("log_density", &f(&tensor()?)?, 1, log_density);
-                };
+            Known::Tensors(f) if needs.score => {
                 let x = Var::from_tensor(&tensor()?)?;
                 let value = f(x.as_tensor())?;
+                copy("log_density", &value, 1, log_density)?;
                 let gradients = value.sum_all()?.backward()?;
                 let Some(gradient) = gradients.get(&x) else {
-                    let expected =
-                        "a differentiable function of its argument, all the way by tensors";
+                    let expected = "a function of its argument, all the way by tensors";
                     return Err(Error::argument("log_density", "detached", expected));
                 };
-                copy("score", gradient, dim, Some(score))?;
-                copy("log_density", &value, 1, log_density)?;
+                copy("score", gradient, dim, score)?;
             }
+            Known::Tensors(f) => copy("log_density", &f(&tensor()?)?, 1, log_density)?,
             Known::Density(density) => {
                 let x = tensor()?;
-                if log_density.is_some() {
-                    copy("log_prob", &density.log_prob(&x)?, 1, log_density)?;
+                if needs.log_density {
+                    copy("log_density", &density.log_prob(&x)?, 1, log_density)?;
                 }
-                if score.is_some() {
+                if needs.score {
                     copy("score", &density.score(&x)?, dim, score)?;
                 }
             }
@@ -167,25 +169,12 @@ impl Target {
     }
 }
 
-/// Room for numbers that nobody asked for.
-fn fit(room: &mut Vec<f64>, len: usize) -> &mut [f64] {
-    room.resize(len, 0.0);
-    room
-}
-
-/// Copies `[chains]` (for `width` 1) or `[chains, width]` to where it is wanted.
-fn copy(name: &'static str, values: &Tensor, width: usize, to: Option<&mut [f64]>) -> Result<()> {
-    let Some(to) = to else { return Ok(()) };
+/// Copies `[chains]` (a log-density, of `width` 1) or `[chains, width]` (a score).
+fn copy(name: &'static str, values: &Tensor, width: usize, to: &mut [f64]) -> Result<()> {
     let chains = to.len() / width;
-    let fits = match values.dims() {
-        [rows] => name != "score" && *rows == chains,
-        [rows, columns] => name == "score" && (*rows, *columns) == (chains, width),
-        _ => false,
-    };
-    if !fits {
-        let expected =
-            if name == "score" { format!("[{chains}, {width}]") } else { format!("[{chains}]") };
-        return Err(Error::shape(name, values.dims(), expected));
+    let expected = if name == "score" { vec![chains, width] } else { vec![chains] };
+    if values.dims() != expected {
+        return Err(Error::shape(name, values.dims(), format!("{expected:?}")));
     }
     to.copy_from_slice(&super::numbers(values)?);
     Ok(())
