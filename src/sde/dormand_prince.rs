@@ -114,7 +114,26 @@ const DENSE: [[f64; 4]; 7] = [
 
 impl DormandPrince {
     /// Follows the drift from `x0` `[batch, ...]` at the first of the times to the last, upward or downward; noise
-    /// is left out. [`Solution::trajectory`] holds the states at all of them.
+    /// is left out. [`Solution::trajectory`] holds the states at all of them; after an interrupt, at those that were
+    /// reached and where the march stopped.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, interrupt};
+    ///
+    /// let decay = Ito::new(
+    ///     |x, t| {
+    ///         if t > 0.6 {
+    ///             interrupt::request();
+    ///         }
+    ///         x.neg()
+    ///     },
+    ///     |_t| 0.0,
+    /// );
+    /// let x0 = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+    /// let solution = DormandPrince::default().solve(&decay, &x0, &[0.0, 0.5, 5.0])?;
+    /// assert!(solution.interrupted && solution.times.len() == 3 && solution.times[2] < 1.5);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the times are not strictly upward or downward, a setting is out of its range, the drift has not the shape

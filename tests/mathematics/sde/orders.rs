@@ -266,6 +266,24 @@ fn downward_in_time() {
 }
 
 #[test]
+fn reports_are_shown_as_table_and_figure() {
+    use scorebook::notebook::Display;
+
+    let path = brownian(16, (50, 1), 69);
+    let x0 = Tensor::ones((50, 1), DType::F64, CPU).unwrap();
+    let exact = GEOMETRIC.along(&x0, &path).unwrap().get(16).unwrap();
+    let solver = EulerMaruyama::default();
+    let report = strong_order(&solver, &GEOMETRIC, &x0, &path, &[1, 2], Some(&exact)).unwrap();
+    let bundle = report.bundle();
+    assert_eq!(bundle.get("text/html").unwrap().matches("<tr>").count(), 3);
+    assert!(bundle.get("text/plain").unwrap().starts_with("Euler-Maruyama: strong order 0."));
+    assert_eq!(report.errors()[1].0, 0.125);
+    let svg = plot::orders(&[&report]).unwrap().svg().unwrap();
+    assert!(svg.contains("strong error") && svg.contains("stroke-dasharray"));
+    assert!(plot::orders(&[]).is_err());
+}
+
+#[test]
 fn bad_order_requests_are_errors() {
     let path = brownian(4, (3, 1), 79);
     let x0 = Tensor::ones((3, 1), DType::F64, CPU).unwrap();
