@@ -60,7 +60,7 @@ pub mod prelude {
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
-    pub use crate::path::{BrownianMotion, BrownianTree, quadratic_variation, time_grid};
+    pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;
     pub use crate::random::Generator;
