@@ -267,10 +267,10 @@ def main():
         workers["scorebook", case] = [options.bench, case, *size]
         for peer in options.peers:
             workers[peer, case] = [python, __file__, "--worker", peer, case, *size]
-    running = {
-        key: subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        for key, command in workers.items()
-    }
+    # Idle threads of PyTorch would otherwise spin, which costs it dearly where others use the machine.
+    environ = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environ}
+    running = {key: subprocess.Popen(command, **pipes) for key, command in workers.items()}
 
     def once(key):
         running[key].stdin.write("\n")

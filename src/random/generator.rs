@@ -250,6 +250,13 @@ impl Generator {
         sequence::fill(&UniformsF64(self), first, out);
     }
 
+    /// Takes the numbers of the next `count` values; gives the first.
+    fn advance(&mut self, count: usize) -> u64 {
+        let first = self.position;
+        self.position = first.wrapping_add(count as u64);
+        first
+    }
+
     /// Takes the next `count` groups of normals, for work that makes them where it needs them.
     ///
     /// They are what [`fill_normal`](Self::fill_normal) would give next, from the next multiple of 64 on.
@@ -257,13 +264,6 @@ impl Generator {
         let first = self.position.div_ceil(GROUP as u64);
         self.position = first.wrapping_add(count).wrapping_mul(GROUP as u64);
         NormalGroups { generator: self.clone(), first }
-    }
-
-    /// Takes the numbers of the next `count` values; gives the first.
-    fn advance(&mut self, count: usize) -> u64 {
-        let first = self.position;
-        self.position = first.wrapping_add(count as u64);
-        first
     }
 
     /// The random words of the block `index` of a use.

@@ -4,6 +4,7 @@ use crate::{
     Error, Result,
     distribution::{Density, Mixture},
     sde::Lanes,
+    tensor::lanes,
 };
 
 /// `∇ ln p(x) = -Σ_k r_k(x) (x - μ_k)/v_k` with the posterior weights `r_k(x) ∝ w_k N(x; μ_k, v_k I)` of a mixture, for
@@ -16,9 +17,9 @@ struct Component<const D: usize> {
     centre: [f32; D],
     /// `1/v`.
     precision: f32,
-    /// `-1/(2v)`.
+    /// `-1/(2v)`, in the logarithms of base 2 that the machine's numbers are made of.
     curvature: f32,
-    /// `ln w - (D/2) ln v`.
+    /// `log w - (D/2) log v`, in base 2 too.
     offset: f32,
 }
 
@@ -43,8 +44,8 @@ impl<const D: usize> FusedMixture<D> {
             Component {
                 centre: std::array::from_fn(|i| mean[i] as f32),
                 precision: (1.0 / variance) as f32,
-                curvature: (-0.5 / variance) as f32,
-                offset: (weight.ln() - 0.5 * D as f64 * variance.ln()) as f32,
+                curvature: (-0.5 / variance * std::f64::consts::LOG2_E) as f32,
+                offset: (weight.log2() - 0.5 * D as f64 * variance.log2()) as f32,
             }
         };
         Ok(Self(parts.map(component).collect()))
@@ -60,7 +61,7 @@ impl<const D: usize> FusedMixture<D> {
         }
         let (mut total, mut precision, mut pull) = (Lanes::ZERO, Lanes::ZERO, [Lanes::ZERO; D]);
         for component in &self.0 {
-            let weight = (component.log_joint(&x) - largest).exp();
+            let weight = (component.log_joint(&x) - largest).map(lanes::exp2);
             total += weight;
             let weight = weight * component.precision;
             precision += weight;
@@ -77,7 +78,7 @@ impl<const D: usize> FusedMixture<D> {
 }
 
 impl<const D: usize> Component<D> {
-    /// `ln w N(x; μ, v I)`, up to a constant that all components share.
+    /// `log w N(x; μ, v I)` in base 2, up to a constant that all components share.
     #[inline(always)]
     fn log_joint(&self, x: &[Lanes; D]) -> Lanes {
         let mut squares = Lanes::ZERO;

@@ -104,6 +104,24 @@ pub(crate) fn exp(x: f32) -> f32 {
     f32::from_bits(y.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
+/// `2^x` to 2 units in the last place for -125 < x < 127, clamped below: what [`exp`] is without its change of base.
+#[inline(always)]
+pub(crate) fn exp2(x: f32) -> f32 {
+    const ROUND: f32 = 12_582_912.0;
+    let x = if x < -125.0 { -125.0 } else { x };
+    let shifted = x + ROUND;
+    let r = x - (shifted - ROUND);
+    // Taylor's coefficients (ln 2)^k/k!.
+    let y = 1.540_353e-4f32
+        .mul_add(r, 1.333_355_8e-3)
+        .mul_add(r, 9.618_129e-3)
+        .mul_add(r, 5.550_411e-2)
+        .mul_add(r, 2.402_265e-1)
+        .mul_add(r, 6.931_472e-1)
+        .mul_add(r, 1.0);
+    f32::from_bits(y.to_bits().wrapping_add(shifted.to_bits() << 23))
+}
+
 /// `ln x` of a positive normal number: `x = 2^e (1 + m)` with `1 + m` in `[√½, √2)`.
 ///
 /// The polynomials here and in [`sin_cos_of_turn`] interpolate `ln(1+m)/m`, `sin(2πr)/r` and `cos 2πr` at Chebyshev
@@ -216,6 +234,14 @@ mod tests {
             worst = worst.max(((exp(x) as f64 - exact) / exact).abs());
         }
         assert!(worst < 2.0 * f32::EPSILON as f64, "{worst:e}");
+        let mut worst = 0f64;
+        for i in -1_249_000..1_260_000 {
+            let x = i as f32 * 1e-4;
+            let exact = (x as f64).exp2();
+            worst = worst.max(((exp2(x) as f64 - exact) / exact).abs());
+        }
+        assert!(worst < 2.0 * f32::EPSILON as f64, "{worst:e}");
+        assert!(exp2(-1e9) > 0.0 && exp2(f32::NAN).is_nan());
         assert!(exp(-1e9) > 0.0 && exp(1e9).is_finite());
         assert!(sigmoid(f32::NAN).is_nan());
     }
