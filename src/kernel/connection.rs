@@ -14,6 +14,7 @@ use jupyter_zmq_client::{
 };
 
 use super::gate;
+use super::supervisor::LONGEST_PATH;
 
 /// Reads the connection file that Jupyter wrote.
 ///
@@ -49,9 +50,6 @@ pub(super) fn warn_of_readers(path: &Path) {
         );
     }
 }
-
-/// The longest path that the operating system takes for a socket.
-const LONGEST_PATH: usize = 100;
 
 /// The folder of the sockets behind the gate, the reader's alone: in the kernel's own folder, or, where that has too
 /// long a name, in the one for temporary files.

@@ -19,7 +19,7 @@ use super::failure::Failure;
 use super::interruption::{Interruption, Outcome};
 use super::names::{self, Names};
 use super::output::{self, Barrier, Ending, Outputs};
-use super::startup::{Helpers, PRELUDE, Started};
+use super::startup::{Helpers, PRELUDE, Renewal, Started};
 use super::stdin::Question;
 use super::syntax::{self, SHOW, Shown};
 use super::{analysis, rebuild};
@@ -154,8 +154,7 @@ struct Engine {
     cells: PathBuf,
     /// The folder of the library.
     library: PathBuf,
-    /// Restores the dependencies and the prelude after `:clear`.
-    renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
+    renewal: Renewal,
     /// The process in which the library has attached itself.
     attached: u32,
     outputs: Arc<Outputs>,

@@ -3,13 +3,15 @@
 //! The first bytes of a ZeroMQ frame say how long it will be, and the library below reserves that much before it has
 //! seen a signature: a single false length would end the kernel. So the ports of the connection file are the gate's.
 //! It reads along, hands everything on to sockets in a folder that is the reader's alone, and closes a connection
-//! that claims too much.
+//! that claims too much, and one whose client does not read.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixStream};
+use tokio::time::timeout;
 
 use super::connection::pause_after_error;
 
@@ -17,6 +19,8 @@ use super::connection::pause_after_error;
 pub(super) const LONGEST: u64 = 64 << 20;
 /// The most frames that a message may have.
 const MOST_FRAMES: u32 = 1024;
+/// A client that takes nothing for so long holds the kernel up for all others.
+const STALLED: Duration = Duration::from_secs(20);
 /// What a client says before its first frame.
 const GREETING: u64 = 64;
 
@@ -63,10 +67,27 @@ async fn connect(client: TcpStream, port: u16, inner: PathBuf) {
             }
         }
     };
+    let outward = async {
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            let length = match from_kernel.read(&mut buffer).await {
+                Ok(0) | Err(_) => return,
+                Ok(length) => length,
+            };
+            match timeout(STALLED, to_client.write_all(&buffer[..length])).await {
+                Ok(Ok(())) => {}
+                Ok(Err(_)) => return,
+                Err(_) => {
+                    eprintln!("a connection to port {port} was closed: its client does not read");
+                    return;
+                }
+            }
+        }
+    };
     // Either end closes both.
     tokio::select! {
         () = inward => {}
-        _ = tokio::io::copy(&mut from_kernel, &mut to_client) => {}
+        () = outward => {}
     }
 }
 

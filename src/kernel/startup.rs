@@ -27,6 +27,9 @@ pub(super) struct Helpers<'a> {
     pub(super) publish: &'a dyn Fn(EvalContextOutputs) -> Barrier,
 }
 
+/// Restores the dependencies and the prelude after `:clear`.
+pub(super) type Renewal = Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>;
+
 /// What has been started.
 pub(super) struct Started {
     pub(super) context: CommandContext,
@@ -35,8 +38,7 @@ pub(super) struct Started {
     pub(super) cells: PathBuf,
     /// The folder of the library.
     pub(super) library: PathBuf,
-    /// Restores the dependencies and the prelude after `:clear`.
-    pub(super) renewal: Box<dyn Fn(&mut CommandContext) -> anyhow::Result<()>>,
+    pub(super) renewal: Renewal,
 }
 
 /// Prepares the workshop if that has not been done, and starts `evcxr` on a copy of it.

@@ -25,7 +25,13 @@ pub(super) fn serve(
     let (sender, mut questions) = unbounded_channel::<Question>();
     tokio::spawn(async move {
         let (mut asking, mut answers) = socket.split();
-        while let Some(Question { prompt, password, parent, mut answer }) = questions.recv().await {
+        loop {
+            let question = tokio::select! {
+                question = questions.recv() => question,
+                // An answer to no question.
+                _ = next(&mut answers, &checkpoint) => continue,
+            };
+            let Some(Question { prompt, password, parent, mut answer }) = question else { break };
             let request = reply(InputRequest { prompt, password }, Some(&parent));
             let id = request.header.msg_id.clone();
             if let Err(error) = asking.send(request).await {

@@ -135,10 +135,17 @@ pub(super) fn this_program() -> std::io::Result<PathBuf> {
     if running.exists() { Ok(running) } else { std::env::current_exe() }
 }
 
-/// A path for a socket or a pipe: short, as the operating system demands.
+/// The longest path that the operating system takes for a socket.
+pub(super) const LONGEST_PATH: usize = 100;
+
+/// A path for a socket or a pipe: in the kernel's folder, which goes with it however it ends; or, where that has too long
+/// a name, in the folder for temporary files.
 fn path(kind: &str) -> PathBuf {
     let name = format!("scorebook-{}.{kind}", std::process::id());
-    std::env::temp_dir().join(name)
+    let kernel = std::env::var_os(FOLDER_VARIABLE).map(|folder| PathBuf::from(folder).join(&name));
+    kernel
+        .filter(|path| path.as_os_str().len() <= LONGEST_PATH)
+        .unwrap_or_else(|| std::env::temp_dir().join(name))
 }
 
 fn read(stream: Stream, mut source: impl Read + Send + 'static, sender: Sender<Chunk>) {

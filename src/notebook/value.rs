@@ -70,6 +70,8 @@ mod tests {
         }
     }
 
+    // As the kernel writes it.
+    #[allow(clippy::needless_borrow, clippy::double_parens)]
     #[test]
     fn each_type_is_shown_by_the_best_that_it_has() {
         assert_eq!((&(Own)).evcxr_display(), "its own");
