@@ -72,8 +72,6 @@ pub mod prelude {
     #[doc(hidden)]
     pub use crate::notebook::{ByDebug as _, ByDisplay as _};
     pub use crate::path::{BrownianMotion, BrownianTree, quadratic_variation, time_grid};
-    pub use crate::distribution::{Density, Gaussian, Mixture, Ring, toy};
-    pub use crate::path::{BrownianMotion, quadratic_variation, time_grid};
     pub use crate::plot::{self, Figure};
     pub use crate::progress::Progress;
     pub use crate::random::{

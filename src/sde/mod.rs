@@ -16,13 +16,6 @@
 
 mod adaptive;
 mod derivative;
-// The loop on plain numbers, without tensors.
-mod fused;
-mod lanes;
-
-pub use fused::{Bins, FusedEulerMaruyama, FusedPaths, FusedSde, Histogram, PathStatistics, Start};
-pub use lanes::Lanes;
-
 mod dispersion;
 mod dormand_prince;
 mod equation;
@@ -56,8 +49,6 @@ pub use geometric_brownian_motion::GeometricBrownianMotion;
 pub use lanes::Lanes;
 pub use milstein::Milstein;
 pub use order::{OrderPoint, OrderReport, strong_order, weak_order};
-pub(crate) use euler_maruyama::step as euler_maruyama_step;
-pub use flow::FlowMethod;
 pub(crate) use solution::March;
 pub use solution::{Cost, Saving, Solution};
 pub use solver::{Increment, Solver};
