@@ -15,7 +15,7 @@ use serde_json::{Map, Value, json};
 const DELIMITER: &[u8] = b"<IDS|MSG>";
 /// The length of a signature in bytes; on the wire it is hexadecimal.
 const SIGNATURE: usize = 32;
-/// So many signatures are remembered, the last ones: half a year of a busy reader.
+/// So many signatures are remembered, the last ones.
 const REMEMBERED: usize = 1 << 16;
 
 /// A message of a client.

@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use anyhow::Context;
 
@@ -57,9 +58,17 @@ impl Spare {
         self.root.join(name)
     }
 
-    /// Deletes the folder. What a compiler that still runs writes meanwhile is swept by a later kernel.
+    /// Deletes the folder, also while a start that is cut short still writes into it: a file in its place lets that fail.
+    /// What a compiler that still runs writes meanwhile is swept by a later kernel.
     pub(in crate::kernel) fn delete(&self) {
-        let _ = fs::remove_dir_all(&self.root);
+        for _ in 0..20 {
+            let _ = fs::remove_dir_all(&self.root);
+            if fs::write(&self.root, "").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+                let _ = fs::remove_file(&self.root);
+                break;
+            }
+        }
     }
 }
 
