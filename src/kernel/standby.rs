@@ -36,7 +36,7 @@ pub const KEEPER_VARIABLE: &str = "SCOREBOOK_KEEPER";
 
 /// In a standby's folder: the socket at which it waits.
 const SOCKET: &str = "standby.socket";
-/// In a standby's folder: its [`key`]. Whoever renames this file first has the kernel.
+/// In a standby's folder: its [`key`], and in a second line the process it waits for. Whoever renames this file first has the kernel.
 const KEY: &str = "standby.key";
 /// What the key's file is called from then on.
 const CLAIMED: &str = "standby.claimed";
@@ -105,7 +105,7 @@ pub(super) fn is_waiting(key: &str) -> bool {
 }
 
 fn has_key(folder: &Path, key: &str) -> bool {
-    std::fs::read_to_string(folder.join(KEY)).is_ok_and(|its| its == key)
+    std::fs::read_to_string(folder.join(KEY)).is_ok_and(|its| its.lines().next() == Some(key))
 }
 
 /// Whether a process of this number is there.
@@ -212,7 +212,7 @@ pub(super) fn wait(
     let listener = UnixListener::bind(&socket)
         .with_context(|| format!("cannot listen at {}", socket.display()))?;
     listener.set_nonblocking(true)?;
-    std::fs::write(spare.file(KEY), key)?;
+    std::fs::write(spare.file(KEY), format!("{key}\n{keeper}\n"))?;
     let mut stream = loop {
         match listener.accept() {
             Ok((stream, _)) => break stream,

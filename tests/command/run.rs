@@ -69,12 +69,16 @@ fn what_cannot_be_done_is_said_before_anything_runs() {
     assert!(error.contains("cargo: none on the PATH"), "{error}");
 }
 
+/// This user's cache.
+fn cache() -> PathBuf {
+    let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+    std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(user).unwrap()
+}
+
 /// The program with this user's cache, where the notebooks' build is.
 fn with_cache(home: &Folder) -> Command {
     let mut command = scorebook(home);
-    let user = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(user);
-    command.env("XDG_CACHE_HOME", cache.unwrap());
+    command.env("XDG_CACHE_HOME", cache());
     command
 }
 
@@ -148,7 +152,7 @@ fn of_a_standby_in(name: &str) -> String {
         for _ in 0..3 {{
             let status = std::fs::read_to_string(format!("/proc/{{process}}/stat"))?;
             process = status.rsplit(')').next().unwrap().split_whitespace().nth(1).unwrap().to_owned();
-            above += &std::fs::read_to_string(format!("/proc/{{process}}/cmdline"))?;
+            above += &std::fs::read_to_string(format!("/proc/{{process}}/cmdline"))?.replace('\0', " ");
         }}
         assert!(above.contains("standby"), "{{above}}");
         assert!(std::env::current_dir()?.ends_with({name:?}));"#
@@ -160,8 +164,18 @@ fn of_a_standby_in(name: &str) -> String {
 #[ignore = "needs the notebooks' build, which takes minutes once"]
 fn the_next_notebook_has_a_kernel_that_was_started_ahead() {
     let home = Folder::new("ahead");
-    let sleep = "std::thread::sleep(std::time::Duration::from_secs(6));";
-    home.write("first/a.ipynb", &notebook(&[sleep]));
+    // Until the next one's kernel waits, however busy the machine is.
+    let wait = r#"let kernels = std::env::var("XDG_CACHE_HOME")? + "/scorebook/kernels";
+        let keeper = std::env::var("SCOREBOOK_KEEPER")?;
+        let waits = |folder: std::fs::DirEntry| {
+            let key = std::fs::read_to_string(folder.path().join("standby.key"));
+            key.is_ok_and(|key| key.lines().nth(1) == Some(&keeper))
+        };
+        for _ in 0..600 {
+            if std::fs::read_dir(&kernels)?.flatten().any(waits) { break; }
+            std::thread::sleep(std::time::Duration::from_millis(100));
+        }"#;
+    home.write("first/a.ipynb", &notebook(&[&format!("{{ {wait} }}")]));
     home.write("second/b.ipynb", &notebook(&[&of_a_standby_in("second")]));
     let arguments = ["run", "first/a.ipynb", "second/b.ipynb"];
     let (code, _, errors) = run(&mut with_cache(&home), arguments);
@@ -188,25 +202,22 @@ fn a_kernel_behind_a_door_ends_when_the_door_is_killed() {
 
     let keeper = std::process::id().to_string();
     let mut standby = with_cache(&home).args(["standby", "--keeper", &keeper]).spawn().unwrap();
-    let mut door = loop {
-        let mut door = with_cache(&home).arg("kernel").arg("-f").arg(&file).spawn().unwrap();
-        let patience = Instant::now() + Duration::from_secs(20);
-        while std::net::TcpStream::connect(control).is_err() {
-            assert!(Instant::now() < patience, "no kernel listens");
-            std::thread::sleep(Duration::from_millis(50));
-        }
-        // One that came too early for the standby has a process of cells of its own.
-        std::thread::sleep(Duration::from_secs(2));
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", door.id())).unwrap();
-        let children = tasks
-            .map(|task| std::fs::read_to_string(task.unwrap().path().join("children")).unwrap())
-            .collect::<String>();
-        if children.is_empty() {
-            break door;
-        }
-        door.kill().unwrap();
-        door.wait().unwrap();
+    let kernels = cache().join("scorebook/kernels");
+    let waits = |folder: std::fs::DirEntry| {
+        let key = std::fs::read_to_string(folder.path().join("standby.key"));
+        key.is_ok_and(|key| key.lines().nth(1) == Some(&keeper))
     };
+    let patience = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_dir(&kernels).is_ok_and(|mut folders| folders.any(|f| waits(f.unwrap()))) {
+        assert!(Instant::now() < patience, "no kernel waits");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut door = with_cache(&home).arg("kernel").arg("-f").arg(&file).spawn().unwrap();
+    let patience = Instant::now() + Duration::from_secs(60);
+    while std::net::TcpStream::connect(control).is_err() {
+        assert!(Instant::now() < patience, "no kernel listens");
+        std::thread::sleep(Duration::from_millis(50));
+    }
     assert!(standby.try_wait().unwrap().is_none());
     door.kill().unwrap();
     door.wait().unwrap();
