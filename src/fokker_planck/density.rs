@@ -1,7 +1,7 @@
 //! Densities on a grid.
 
-use super::{Grid, numbers};
-use crate::{Error, Result, distribution::Density, random::Generator};
+use super::Grid;
+use crate::{Error, Result, distribution::Density, random::Generator, tensor};
 use candle_core::{Device, Tensor};
 use rand::Rng;
 
@@ -41,7 +41,7 @@ impl GridDensity {
             let expected = format!("of the grid's dimension, {}", grid.dim());
             return Err(Error::argument("density", format!("in {}", density.dim()), expected));
         }
-        let values = numbers(&density.log_prob(&grid.middles()?)?.exp()?)?;
+        let values = tensor::values(&density.log_prob(&grid.middles()?)?.exp()?)?;
         Self::normalised(grid, values)
     }
 
@@ -318,7 +318,7 @@ impl Density for GridDensity {
 /// The coordinates of points `[n, dim]`, on the host.
 fn points(x: &Tensor, dim: usize) -> Result<Vec<f64>> {
     match x.dims() {
-        [n, columns] if *columns == dim && *n > 0 => numbers(x),
+        [n, columns] if *columns == dim && *n > 0 => tensor::values(x),
         dims => Err(Error::shape("x", dims, format!("[n, {dim}] with at least one point"))),
     }
 }

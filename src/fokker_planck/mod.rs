@@ -39,11 +39,3 @@ pub use grid::Grid;
 pub use report::{Evolution, Expectation, Report};
 pub use solver::{FokkerPlanck, Stepping};
 pub use stationary::stationary;
-
-use crate::Result;
-use candle_core::{DType, Device, Tensor};
-
-/// The numbers of a tensor, on the host, in `f64`.
-fn numbers(x: &Tensor) -> Result<Vec<f64>> {
-    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-}

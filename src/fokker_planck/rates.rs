@@ -2,10 +2,9 @@
 
 use super::{
     grid::{Grid, Offset},
-    numbers,
     stencil::selling,
 };
-use crate::{Error, Result, sde::Sde};
+use crate::{Error, Result, sde::Sde, tensor};
 use candle_core::{Device, Tensor};
 
 /// Drift and covariance of the noise in the middle of every cell, at one time.
@@ -34,14 +33,15 @@ impl Coefficients {
             let unit: Vec<f64> = (0..noises).map(|j| if j == k { 1.0 } else { 0.0 }).collect();
             let unit = Tensor::from_vec(unit, (1, noises), &Device::Cpu)?;
             let column = dispersion.apply(&unit.broadcast_as((cells, noises))?.contiguous()?)?;
-            for (g, product) in numbers(&column)?.chunks(dim).zip(covariance.chunks_mut(dim * dim))
+            for (g, product) in
+                tensor::values(&column)?.chunks(dim).zip(covariance.chunks_mut(dim * dim))
             {
                 for (i, j) in (0..dim).flat_map(|i| (0..dim).map(move |j| (i, j))) {
                     product[i * dim + j] += g[i] * g[j];
                 }
             }
         }
-        let drift: Vec<f64> = numbers(&drift)?.into_iter().map(|f| sign * f).collect();
+        let drift: Vec<f64> = tensor::values(&drift)?.into_iter().map(|f| sign * f).collect();
         for (what, values, each) in
             [("the drift", &drift, dim), ("the dispersion", &covariance, dim * dim)]
         {

@@ -36,7 +36,8 @@ pub const KEEPER_VARIABLE: &str = "SCOREBOOK_KEEPER";
 
 /// In a standby's folder: the socket at which it waits.
 const SOCKET: &str = "standby.socket";
-/// In a standby's folder: its [`key`], and in a second line the process it waits for. Whoever renames this file first has the kernel.
+/// In a standby's folder: its [`key`], and in a second line the process it waits for. Whoever renames this file first
+/// has the kernel.
 const KEY: &str = "standby.key";
 /// What the key's file is called from then on.
 const CLAIMED: &str = "standby.claimed";

@@ -1,7 +1,7 @@
 //! Many chains at once: Metropolis-Hastings and Langevin dynamics.
 
-use super::{Langevin, Noise, Point, Proposal, Target, numbers, target::Needs};
-use crate::{Error, Result, interrupt, progress::Progress, random::Generator};
+use super::{Langevin, Noise, Point, Proposal, Target, target::Needs};
+use crate::{Error, Result, interrupt, progress::Progress, random::Generator, tensor};
 use candle_core::{DType, Device, Tensor};
 use rayon::prelude::*;
 use std::time::{Duration, Instant};
@@ -139,7 +139,7 @@ impl<P: Proposal> Plan<'_, P> {
         self.check(start)?;
         let Chains { warm_up, draws, thin, .. } = *self.settings;
         let (chains, dim) = (start.dims()[0], self.target.dim());
-        let states = numbers(start)?;
+        let states = tensor::values(start)?;
         let width = states.len();
         let steps = draws.checked_mul(thin).and_then(|steps| steps.checked_add(warm_up));
         let size = draws.checked_mul(width).filter(|n| Vec::<f64>::new().try_reserve(*n).is_ok());

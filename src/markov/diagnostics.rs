@@ -6,8 +6,7 @@
 //! Draws are `[draws, chains, dim]`, as in [`Trace::draws`](super::Trace::draws), or `[draws, chains]` of one quantity;
 //! the answers are one number a coordinate.
 
-use super::numbers;
-use crate::{Error, Result};
+use crate::{Error, Result, tensor};
 use candle_core::Tensor;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, Normal};
@@ -155,7 +154,7 @@ fn each<T>(draws: &Tensor, compute: impl Fn(&[Vec<f64>]) -> T) -> Result<Vec<T>>
         let expected = "[draws, chains] or [draws, chains, dim] with at least 4 draws";
         return Err(Error::shape("draws", draws.dims(), expected));
     }
-    let values = numbers(draws)?;
+    let values = tensor::values(draws)?;
     if let Some(i) = values.iter().position(|value| !value.is_finite()) {
         return Err(Error::NotFinite {
             what: format!("coordinate {} of chain {}", i % dim, i / dim % chains),

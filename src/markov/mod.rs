@@ -43,11 +43,3 @@ pub use proposal::{Point, Proposal};
 pub use random_walk::RandomWalk;
 pub use target::Target;
 pub use transition_matrix::{TransitionMatrix, total_variation};
-
-use crate::Result;
-use candle_core::{DType, Device, Tensor};
-
-/// The numbers of a tensor, on the host, in `f64`.
-fn numbers(x: &Tensor) -> Result<Vec<f64>> {
-    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-}

@@ -1,6 +1,6 @@
 //! The law that chains shall have as their stationary one.
 
-use crate::{Error, Result, distribution::Density};
+use crate::{Error, Result, distribution::Density, tensor};
 use candle_core::{DType, Device, Tensor, Var};
 use std::{fmt, sync::Arc};
 
@@ -176,7 +176,7 @@ fn copy(name: &'static str, values: &Tensor, width: usize, to: &mut [f64]) -> Re
     if values.dims() != expected {
         return Err(Error::shape(name, values.dims(), format!("{expected:?}")));
     }
-    to.copy_from_slice(&super::numbers(values)?);
+    to.copy_from_slice(&tensor::values(values)?);
     Ok(())
 }
 

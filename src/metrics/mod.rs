@@ -4,27 +4,13 @@ mod kolmogorov_smirnov;
 mod maximum_mean_discrepancy;
 mod sliced_wasserstein;
 
+pub use crate::tensor::values;
 pub use kolmogorov_smirnov::{KsTest, ks_one_sample, ks_two_sample};
 pub use maximum_mean_discrepancy::{median_distance, mmd_squared};
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};
 
 use crate::{Error, Result};
-use candle_core::{DType, Device, Tensor};
-
-/// The numbers of a tensor of any shape, on the host, in `f64`.
-///
-/// ```
-/// use scorebook::{prelude::*, metrics::values};
-///
-/// assert_eq!(values(&Tensor::new(&[[1f32, 2.0], [3.0, 4.0]], &Device::Cpu)?)?, [1.0, 2.0, 3.0, 4.0]);
-/// # Ok::<(), scorebook::Error>(())
-/// ```
-///
-/// # Errors
-/// If the device fails.
-pub fn values(x: &Tensor) -> Result<Vec<f64>> {
-    Ok(x.to_device(&Device::Cpu)?.to_dtype(DType::F64)?.flatten_all()?.to_vec1()?)
-}
+use candle_core::Tensor;
 
 /// Two samples `[n, ...]` and `[m, ...]` as rows of numbers, and the length of a row.
 fn rows(x: &Tensor, y: &Tensor) -> Result<(Vec<f64>, Vec<f64>, usize)> {

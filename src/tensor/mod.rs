@@ -11,11 +11,13 @@ mod geometry;
 mod group_norm;
 pub(crate) mod lanes;
 mod parameters;
+mod values;
 
 pub(crate) use adam::{AdamStep, adam_step, average_into};
 pub use convolution::{conv_transpose2d, conv2d};
 pub use group_norm::group_norm_silu;
 pub use parameters::Parameters;
+pub use values::values;
 
 #[cfg(test)]
 mod tests;
