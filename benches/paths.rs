@@ -8,7 +8,7 @@ use scorebook::{
     diffusion::{ForwardSde, OrnsteinUhlenbeck},
     path::time_grid,
     prelude::*,
-    sample::ReverseSde,
+    reverse::ReverseSde,
     sde::{FusedEulerMaruyama, FusedSde, Lanes},
 };
 use std::{io::Write, time::Instant};

@@ -12,8 +12,9 @@
 //! | the density of an Itô diffusion: the Fokker-Planck equation | [`fokker_planck`] |
 //! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
+//! | the reverse SDE and the probability flow | [`reverse`] |
 //! | denoising score matching | [`train`] |
-//! | the reverse SDE, predictor-corrector, the probability flow | [`sample`] |
+//! | from noise to data: the samplers | [`sample`] |
 //! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
 //!
 //! Beside them stand the base rooms, which everyone may use ([`tensor`], [`device`], [`interrupt`], [`progress`],
@@ -46,6 +47,7 @@ pub mod path;
 pub mod plot;
 pub mod progress;
 pub mod random;
+pub mod reverse;
 pub mod sample;
 pub mod score;
 pub mod sde;
@@ -77,11 +79,11 @@ pub mod prelude {
     pub use crate::random::{
         Alias, ClosedForm, Discrete, Generator, Inversion, Mixed, NumericalInverse, Tabulated,
     };
-    pub use crate::sample::{
-        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample, tweedie,
-    };
+    pub use crate::reverse::ReverseSde;
+    pub use crate::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample};
     pub use crate::score::{
         MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
+        tweedie,
     };
     pub use crate::sde::{
         Adaptive, Dispersion, DormandPrince, EulerMaruyama, Exact, Flow, FlowMethod,

@@ -16,7 +16,7 @@ mod variance_preserving;
 
 pub use forward_sde::ForwardSde;
 pub(crate) use noising::times_until;
-pub use noising::{NoisingProcess, per_sample};
+pub use noising::{NoisingProcess, per_sample, same_time};
 pub use ornstein_uhlenbeck::OrnsteinUhlenbeck;
 pub use process::Process;
 pub use sub_variance_preserving::SubVariancePreserving;

@@ -42,6 +42,45 @@ pub trait NoisingProcess: Send + Sync + Debug {
     /// The standard deviation of the prior `π = N(0, prior_std² I)`, which stands for `p_T`.
     fn prior_std(&self) -> f64;
 
+    /// The noise level `σ(t)/α(t)`: the standard deviation of the noise on `x(t)/α(t)`, an unscaled sample.
+    ///
+    /// It rises from 0 with time. `α²/σ²`, its inverse square, is the signal-to-noise ratio (Kingma et al. 2021;
+    /// Karras et al. 2022 take the level itself, their `σ`, as the time).
+    fn noise_level(&self, t: f64) -> f64 {
+        self.std(t) / self.mean_scale(t)
+    }
+
+    /// The time at which the [noise level](Self::noise_level) is `level`: its inverse on `[0, T]`, by bisection to
+    /// the last bits where a process does not know better.
+    ///
+    /// ```
+    /// use scorebook::diffusion::{NoisingProcess, VariancePreserving};
+    ///
+    /// let process = VariancePreserving::default();
+    /// let t = process.time_of_noise_level(process.noise_level(0.3))?;
+    /// assert!((t - 0.3).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If `level` is not between 0 and the level at the horizon.
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        let (mut early, mut late) = (0.0, self.horizon());
+        let last = self.noise_level(late);
+        // A level that was computed from the horizon may lie past it by its last digits.
+        if !(0.0..=last * (1.0 + 1e-12)).contains(&level) {
+            let expected = format!("a noise level in [0, {last}]");
+            return Err(Error::argument("level", level, expected));
+        }
+        loop {
+            let middle = 0.5 * (early + late);
+            if middle <= early || middle >= late {
+                return Ok(late);
+            }
+            if self.noise_level(middle) < level { early = middle } else { late = middle }
+        }
+    }
+
     /// The mean `α(t) x0` and the standard deviation `σ(t)` of `x(t)` given `x(0) = x0`.
     ///
     /// `x0` is `[batch, ...]`, `t` is `[batch]`; the mean has the shape of `x0`, the standard deviation is
@@ -107,6 +146,22 @@ pub fn per_sample(t: &Tensor, x: &Tensor, f: impl Fn(f64) -> f64) -> Result<Tens
     let mut shape = vec![1; x.rank()];
     shape[0] = values.len();
     Ok(Tensor::from_vec(values, shape, &Device::Cpu)?.to_dtype(x.dtype())?.to_device(x.device())?)
+}
+
+/// One time for the whole batch of `x`, `[batch]`, as a [`Score`](crate::score::Score) takes it.
+///
+/// ```
+/// use scorebook::{prelude::*, diffusion::same_time};
+///
+/// let x = Tensor::zeros((2, 3), DType::F64, &Device::Cpu)?;
+/// assert_eq!(same_time(0.5, &x)?.to_vec1::<f64>()?, [0.5, 0.5]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// # Errors
+/// If `x` has no batch.
+pub fn same_time(t: f64, x: &Tensor) -> Result<Tensor> {
+    Ok((Tensor::ones(x.dim(0)?, x.dtype(), x.device())? * t)?)
 }
 
 /// The times of the samples `x` as numbers.

@@ -104,7 +104,7 @@ impl FokkerPlanck {
     /// grow by up to `10^`[`error_growth`](Report::error_growth), the more the finer the grid, and densities may come out
     /// negative. The report warns.
     ///
-    /// To run *particles* back in time is another matter: [`ReverseSde`](crate::sample::ReverseSde) on descending times.
+    /// To run *particles* back in time is another matter: [`ReverseSde`](crate::reverse::ReverseSde) on descending times.
     ///
     /// # Errors
     /// As [`solve`](Self::solve), and if errors grow until a value is not finite.

@@ -1,11 +1,10 @@
 //! What the samplers share: the way down from `T`, the count of score evaluations, the last denoising.
 
-use super::tweedie;
 use crate::{
     Error, Result,
     diffusion::NoisingProcess,
     path::time_grid,
-    score::Score,
+    score::{Score, tweedie},
     sde::{March, Saving, Solution},
 };
 use candle_core::Tensor;

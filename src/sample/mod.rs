@@ -4,17 +4,11 @@
 //! given noise. They run on any process and any score, so each can be checked with an exact one.
 
 mod descent;
-mod fused_reverse;
 mod predictor_corrector;
 mod probability_flow;
 mod reverse_euler_maruyama;
-mod reverse_sde;
-mod tweedie;
 
 pub use descent::Sample;
-pub use fused_reverse::FusedReverse;
 pub use predictor_corrector::PredictorCorrector;
 pub use probability_flow::ProbabilityFlow;
 pub use reverse_euler_maruyama::ReverseEulerMaruyama;
-pub use reverse_sde::ReverseSde;
-pub use tweedie::tweedie;

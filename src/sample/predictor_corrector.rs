@@ -1,7 +1,13 @@
 //! Predictor-corrector sampling.
 
-use super::{ReverseSde, Sample, descent::Descent, reverse_sde::same_time};
-use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score};
+use super::{Sample, descent::Descent};
+use crate::{
+    Result,
+    diffusion::{NoisingProcess, same_time},
+    random::Generator,
+    reverse::ReverseSde,
+    score::Score,
+};
 use candle_core::{DType, Device, Shape, Tensor};
 
 /// Predictor-corrector sampling: after each Euler-Maruyama step of the reverse SDE, some steps of Langevin
@@ -35,7 +41,7 @@ pub struct PredictorCorrector {
     pub snr: f64,
     /// Where the steps end. The score grows without bound towards time 0; what is left is denoised.
     pub t_min: f64,
-    /// End with the mean of the data given the last state, [`tweedie`](super::tweedie).
+    /// End with the mean of the data given the last state, [`tweedie`](crate::score::tweedie).
     pub denoise: bool,
     /// Keep every so many-th state in [`Sample::trajectory`].
     pub record: Option<usize>,

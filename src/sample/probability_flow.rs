@@ -1,7 +1,10 @@
 //! The probability flow.
 
-use super::{ReverseSde, Sample, descent::Descent};
-use crate::{Result, diffusion::NoisingProcess, random::Generator, score::Score, sde::FlowMethod};
+use super::{Sample, descent::Descent};
+use crate::{
+    Result, diffusion::NoisingProcess, random::Generator, reverse::ReverseSde, score::Score,
+    sde::FlowMethod,
+};
 use candle_core::{Device, Shape, Tensor};
 
 /// The probability flow `dx/dt = a(t) x - ½ g²(t) ∇log p_t(x)`, followed from `T` down.
@@ -34,7 +37,7 @@ pub struct ProbabilityFlow {
     pub method: FlowMethod,
     /// Where the steps end. The score grows without bound towards time 0; what is left is denoised.
     pub t_min: f64,
-    /// End with the mean of the data given the last state, [`tweedie`](super::tweedie).
+    /// End with the mean of the data given the last state, [`tweedie`](crate::score::tweedie).
     pub denoise: bool,
     /// Keep every so many-th state in [`Sample::trajectory`].
     pub record: Option<usize>,

@@ -1,7 +1,9 @@
 //! Euler-Maruyama on the reverse SDE.
 
-use super::{ReverseSde, Sample, descent::Descent};
-use crate::{Error, Result, diffusion::NoisingProcess, random::Generator, score::Score};
+use super::{Sample, descent::Descent};
+use crate::{
+    Error, Result, diffusion::NoisingProcess, random::Generator, reverse::ReverseSde, score::Score,
+};
 use candle_core::{Device, Shape, Tensor};
 
 /// Euler-Maruyama on the reverse SDE: with `Δt < 0`,
@@ -50,7 +52,7 @@ pub struct ReverseEulerMaruyama {
     pub t_min: f64,
     /// The level of noise `λ` of [`ReverseSde`]: 1 is Anderson's SDE.
     pub noise: f64,
-    /// End with the mean of the data given the last state, [`tweedie`](super::tweedie).
+    /// End with the mean of the data given the last state, [`tweedie`](crate::score::tweedie).
     pub denoise: bool,
     /// Keep every so many-th state in [`Sample::trajectory`].
     pub record: Option<usize>,

@@ -9,6 +9,7 @@ mod mixture;
 mod mlp;
 pub(crate) mod model;
 mod network;
+mod tweedie;
 mod unet;
 
 pub use embedding::fourier_features;
@@ -17,6 +18,7 @@ pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};
 pub use network::{Architecture, Network};
+pub use tweedie::tweedie;
 pub use unet::{Unet, UnetSettings};
 
 use crate::Result;

@@ -6,7 +6,7 @@ use scorebook::{
     metrics::{ks_one_sample, values},
     path::time_grid,
     random::Generator,
-    sample::ReverseSde,
+    reverse::ReverseSde,
     score::MixtureScore,
     sde::{Dispersion, EulerMaruyama, Ito, Sde},
 };

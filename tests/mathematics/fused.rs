@@ -2,7 +2,7 @@ use crate::*;
 use scorebook::{
     diffusion::ForwardSde,
     metrics::{ks_one_sample, ks_two_sample, values},
-    sample::ReverseSde,
+    reverse::ReverseSde,
     sde::{Bins, FusedEulerMaruyama, FusedSde, Lanes, PathStatistics, Start},
 };
 

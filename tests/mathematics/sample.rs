@@ -5,9 +5,7 @@ use scorebook::{
     metrics::values,
     path::time_grid,
     random::Generator,
-    sample::{
-        PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, ReverseSde, Sample, tweedie,
-    },
+    sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample},
     score::{MixtureScore, Score, ScoreFunction},
     sde::{EulerMaruyama, FlowMethod},
 };

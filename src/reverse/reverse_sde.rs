@@ -2,7 +2,7 @@
 
 use crate::{
     Result,
-    diffusion::NoisingProcess,
+    diffusion::{NoisingProcess, same_time},
     random::Generator,
     score::Score,
     sde::{Dispersion, EulerMaruyama, Increment, Sde, Solver},
@@ -18,7 +18,7 @@ use candle_core::Tensor;
 ///
 /// ```
 /// use scorebook::{
-///     prelude::*, diffusion::OrnsteinUhlenbeck, sample::ReverseSde, score::ScoreFunction, sde::Sde,
+///     prelude::*, diffusion::OrnsteinUhlenbeck, reverse::ReverseSde, score::ScoreFunction, sde::Sde,
 /// };
 ///
 /// // The stationary law N(0, 1) has the score -x: its probability flow stands still.
@@ -58,7 +58,7 @@ impl<P: NoisingProcess, S: Score> Sde for ReverseSde<P, S> {
 
 impl<P: NoisingProcess, S: Score> ReverseSde<P, S> {
     /// A step of Euler and Maruyama's with fresh noise.
-    pub(super) fn euler_maruyama(
+    pub(crate) fn euler_maruyama(
         &self,
         x: &Tensor,
         t: f64,
@@ -68,9 +68,4 @@ impl<P: NoisingProcess, S: Score> ReverseSde<P, S> {
         let noise = Increment::sample(x, next - t, false, generator)?;
         EulerMaruyama::default().step(self, x, t, next, &noise)
     }
-}
-
-/// One time for the whole batch, `[batch]`, as a [`Score`] takes it.
-pub(super) fn same_time(t: f64, x: &Tensor) -> Result<Tensor> {
-    Ok((Tensor::ones(x.dim(0)?, x.dtype(), x.device())? * t)?)
 }

@@ -21,7 +21,7 @@ pub struct FusedReverse<const D: usize> {
 /// With the exact score of a mixture all is plain functions, so the fused loop runs it.
 ///
 /// ```
-/// use scorebook::{prelude::*, path::time_grid, random::Generator, sample::ReverseSde, sde::FusedEulerMaruyama};
+/// use scorebook::{prelude::*, path::time_grid, random::Generator, reverse::ReverseSde, sde::FusedEulerMaruyama};
 ///
 /// let (process, data) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let reverse = ReverseSde { process, score: MixtureScore::new(data, process), noise: 1.0 };

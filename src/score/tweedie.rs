@@ -1,7 +1,10 @@
 //! Tweedie's formula.
 
-use super::reverse_sde::same_time;
-use crate::{Result, diffusion::NoisingProcess, score::Score};
+use super::Score;
+use crate::{
+    Result,
+    diffusion::{NoisingProcess, same_time},
+};
 use candle_core::Tensor;
 
 /// The mean of the data given a noised state, by Tweedie's formula:
@@ -11,7 +14,7 @@ use candle_core::Tensor;
 /// calls the score a local approximation, but it is this posterior mean exactly).
 ///
 /// ```
-/// use scorebook::{prelude::*, diffusion::OrnsteinUhlenbeck, sample::tweedie, score::ScoreFunction};
+/// use scorebook::{prelude::*, diffusion::OrnsteinUhlenbeck, score::{ScoreFunction, tweedie}};
 ///
 /// // Standard normal data under a process that preserves them: E[x0 | x_t] = e^(-t) x_t.
 /// let score = ScoreFunction::new(|x, _t| Ok(x.neg()?));
