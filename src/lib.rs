@@ -79,7 +79,7 @@ pub mod prelude {
     pub use crate::random::{
         Alias, ClosedForm, Discrete, Generator, Inversion, Mixed, NumericalInverse, Tabulated,
     };
-    pub use crate::reverse::ReverseSde;
+    pub use crate::reverse::{AndersonReverse, ReverseSde, reverse_brownian_motion};
     pub use crate::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample};
     pub use crate::score::{
         MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,

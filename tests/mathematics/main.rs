@@ -13,6 +13,7 @@ mod markov;
 mod metrics;
 mod path;
 mod random;
+mod reverse;
 mod sample;
 mod score;
 mod sde;
