@@ -11,12 +11,15 @@ use scorebook::{
     sde::{FusedEulerMaruyama, Milstein, StochasticHeun},
 };
 
+/// A mean and a covariance.
+type Moments = ([f64; 2], [[f64; 2]; 2]);
+
 /// An SDE whose law is known at all times: `h(x(t)) ~ N(m(t), P(t))` with `h` the identity or the logarithm.
 #[derive(Clone)]
 struct Known {
     sde: Ito,
     logarithmic: bool,
-    law: fn(f64) -> ([f64; 2], [[f64; 2]; 2]),
+    law: fn(f64) -> Moments,
 }
 
 impl Known {
@@ -129,7 +132,7 @@ fn turning() -> Known {
         let steps = 100;
         let h = t / f64::from(steps);
         for _ in 0..steps {
-            let after = |(of_m, of_p): ([f64; 2], [[f64; 2]; 2]), h: f64| {
+            let after = |(of_m, of_p): Moments, h: f64| {
                 (
                     [0, 1].map(|i| m[i] + h * of_m[i]),
                     [0, 1].map(|i| [0, 1].map(|j| p[i][j] + h * of_p[i][j])),
