@@ -70,8 +70,9 @@ pub mod prelude {
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::likelihood::{
-        Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood, LogLikelihood,
-        Probe, VariationalBound, prior_log_prob, prior_mismatch, prior_mismatch_bound,
+        BitsPerDim, Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood,
+        LogLikelihood, LowerBound, Probe, ScoreKl, VariationalBound, Waypoint, prior_log_prob,
+        prior_mismatch, prior_mismatch_bound,
     };
     pub use crate::markov::{
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,

@@ -72,7 +72,7 @@ impl VariationalBound {
     /// over `x_t = α_t x + σ_t z`. It is theorem 3 of Song et al. 2021, with `E s·z/σ = E ∇·s` (integration by parts) in
     /// place of the difference of two terms that each grow without bound towards `t = 0`; the first two terms are in closed
     /// form. With `t_min > 0` it bounds the mean of `log p` of that time over `x` noised until then. For the exact score
-    /// and the prior `p_T` the bound is reached on average over the data.
+    /// and the prior `p_T` it is `log p₀(x)` itself.
     ///
     /// ```
     /// use scorebook::{prelude::*, likelihood::VariationalBound};
@@ -102,7 +102,15 @@ impl VariationalBound {
             let (above, below) = (score.score(&(x + &shift)?, t)?, score.score(&(x - &shift)?, t)?);
             let slope = (above.sub(&below)? * z)?;
             let slope = slope.broadcast_div(&per_sample(t, z, |t| process.std(t))?)?;
-            Ok((((squares(&above)? + squares(&below)?)? * 0.5)? + rows(&slope)?.0.sum(1)?)?)
+            let found =
+                (((squares(&above)? + squares(&below)?)? * 0.5)? + rows(&slope)?.0.sum(1)?)?;
+            // For the score -x/v of Gaussian data of size one, v = α² + σ², it depends on the noise by ‖z‖², whose mean
+            // is d: near the end of time every score is like that.
+            let control = per_sample(t, &found, |t| {
+                let variance = process.mean_scale(t).powi(2) + process.std(t).powi(2);
+                (process.std(t).powi(2) / variance - 2.0) / variance
+            })?;
+            Ok((found - ((squares(z)? - dim as f64)? * control)?)?)
         })?;
         let (end, prior) = (process.horizon(), process.prior_std().powi(2));
         let (scale, std, d) = (process.mean_scale(end), process.std(end), dim as f64);

@@ -1,6 +1,6 @@
 use crate::*;
 use scorebook::{
-    diffusion::NoisingProcess,
+    diffusion::{NoisingProcess, per_sample},
     distribution::{Density, normal_cdf as standard_normal_cdf},
     likelihood::{
         Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood, LogLikelihood,
@@ -138,11 +138,12 @@ fn hutchinson_and_its_standard_error() {
         println!("{probe:?}: variances reported and seen, over that of the formula: {ratios:.3?}");
         assert!((ratios[0] - 1.0).abs() < 5.0 * (14.0 / 40_000f64).sqrt(), "{ratios:?}");
         assert!((ratios[1] - 1.0).abs() < 5.0 * (14.0 / 5000f64).sqrt(), "{ratios:?}");
-        // Student's 95 % interval with 7 degrees of freedom. What is not normal in the sums may cost 1 %.
+        // Student's 95 % interval with 7 degrees of freedom. Sums of a few products of
+        // signs are not quite normal, which may cost 2 %.
         let covered = volumes.iter().zip(&errors).filter(|(v, e)| (*v - volume).abs() < 2.365 * *e);
         let coverage = covered.count() as f64 / samples as f64;
         println!("{probe:?}: coverage {coverage:.4}");
-        let tolerance = 5.0 * (0.95 * 0.05 / samples as f64).sqrt() + 0.01;
+        let tolerance = 5.0 * (0.95 * 0.05 / samples as f64).sqrt() + 0.02;
         assert!((coverage - 0.95).abs() < tolerance, "{coverage}");
     }
 }
@@ -178,7 +179,9 @@ fn single_precision() {
     let x = three().sample(50, &mut Generator::new(5), CPU).unwrap();
     let found = evaluate(&Likelihood::default(), &process, &score, &x);
     assert_eq!(found.log_prob.dtype(), DType::F32);
-    let error = gap(&found.log_prob, &three().log_prob(&x).unwrap());
+    let end = three().noised(process.mean_scale(1.0), process.std(1.0)).unwrap();
+    let mismatch = prior_mismatch(&process, &end, &found.latent).unwrap();
+    let error = gap(&(found.log_prob + mismatch).unwrap(), &three().log_prob(&x).unwrap());
     println!("f32: {error:.1e} nats, {} scores", found.score_evaluations);
     assert!(error < 5e-3, "{error}");
 }
@@ -252,10 +255,13 @@ fn humps() -> Mixture {
     Mixture::new([0.4, 0.6], [[-1.5], [1.0]], [0.5, 0.3]).unwrap()
 }
 
-/// `humps`' score under the process, with a ripple.
-fn rippled(process: impl NoisingProcess + 'static, ripple: f64) -> ScoreFunction {
+/// `humps`' score under the process, with a ripple that fades as the noise grows.
+fn rippled(process: Process, ripple: f64) -> ScoreFunction {
     let exact = MixtureScore::new(humps(), process);
-    ScoreFunction::new(move |x, t| Ok((exact.score(x, t)? + (x.sin()? * ripple)?)?))
+    ScoreFunction::new(move |x, t| {
+        let height = per_sample(t, x, |t| ripple / (1.0 + process.std(t).powi(2)))?;
+        Ok((exact.score(x, t)? + x.sin()?.broadcast_mul(&height)?)?)
+    })
 }
 
 /// Whatever the score, the flow has a density, whose integral is 1.
@@ -457,16 +463,15 @@ fn bound_with_the_exact_score_is_the_likelihood() {
         let bound = VariationalBound { strata: 32, t_min: 0.0, ..Default::default() };
         let found = bound.log_prob(&process, &score, &x, &mut Generator::new(11)).unwrap();
         let truth = values(&three().log_prob(&x).unwrap()).unwrap();
-        let ratios: Vec<f64> =
-            (0..300).map(|i| (found.log_prob[i] - truth[i]) / found.standard_error[i]).collect();
-        let gaps: Vec<f64> = (0..300).map(|i| found.log_prob[i] - truth[i]).collect();
+        let gaps: Vec<f64> = found.log_prob.iter().zip(&truth).map(|(p, q)| p - q).collect();
         let off = Estimate::of(&gaps).unwrap();
-        let square = mean(&ratios.iter().map(|ratio| ratio * ratio).collect::<Vec<_>>());
-        println!("{process:?}: {off}, mean square of error over standard error {square:.2}");
+        let square = |values: &[f64]| mean(&values.iter().map(|x| x * x).collect::<Vec<_>>());
+        let ratio = square(&gaps) / square(&found.standard_error);
+        println!("{process:?}: {off}, squared errors over squared standard errors {ratio:.2}");
         // The prior of the variance-exploding process lacks 4 % of p_T's variance.
         assert!(off.value.abs() < 5.0 * off.standard_error + 0.02, "{process:?}: {off}");
-        // With 32 strata of two draws a standard error is itself off by some 15 %; tails are heavy.
-        assert!((0.6..1.8).contains(&square), "{process:?}: {square}");
+        // Both means are over 300 samples of heavy tails.
+        assert!((0.5..2.0).contains(&ratio), "{process:?}: {ratio}");
     }
 }
 
@@ -495,7 +500,8 @@ fn divergence_of_the_scores() {
             let parts = law.weights().iter().zip(law.means()).zip(law.stds());
             let cosine: f64 =
                 parts.map(|((w, m), s)| w * (-2.0 * s * s).exp() * (2.0 * m[0]).cos()).sum();
-            0.5 * process.dispersion(t).powi(2) * 0.09 * 0.5 * (1.0 - cosine)
+            let height = 0.3 / (1.0 + process.std(t).powi(2));
+            0.5 * (process.dispersion(t) * height).powi(2) * 0.5 * (1.0 - cosine)
         };
         let expected = (0..n).map(at).sum::<f64>() * process.horizon() / n as f64;
         println!("{process:?}, ripple: {found} for {expected:.4}");
@@ -528,7 +534,7 @@ fn bound_holds_for_the_sde_and_not_for_the_flow() {
     let x0 = humps().sample(4000, &mut Generator::new(15), CPU).unwrap();
     let x0 = x0.to_dtype(DType::F64).unwrap();
     let truth = MixtureScore::new(humps(), process);
-    let score = rippled(process, 0.3);
+    let score = rippled(process.into(), 0.3);
     let bound = VariationalBound { strata: 32, t_min: 0.0, ..Default::default() };
     let at_most =
         bound.score_kl(&process, &truth, &score, &x0, &mut Generator::new(16)).unwrap().kl;
