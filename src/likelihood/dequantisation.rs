@@ -2,7 +2,7 @@
 
 use super::prior::rows;
 use crate::{Error, Result, interrupt, random::Generator, tensor::values};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use std::f64::consts::LN_2;
 
 /// Uniform dequantisation: how a density on `ℝ^d` gives the chance of pixels `k`, each one of `levels` numbers.
@@ -96,12 +96,25 @@ impl Dequantisation {
             *x = self.low + width * (*x + u);
         }
         let dtype = if pixels.dtype() == DType::F64 { DType::F64 } else { DType::F32 };
-        let x = Tensor::from_vec(x, pixels.shape(), &candle_core::Device::Cpu)?;
+        let x = Tensor::from_vec(x, pixels.shape(), &Device::Cpu)?;
         Ok(x.to_dtype(dtype)?.to_device(pixels.device())?)
     }
 
     /// Bits a dimension of `pixels` `[batch, ...]` under a density whose `log_prob(x, generator)`, `[batch]` in nats, is
-    /// called once a draw.
+    /// called once a draw. An interrupt ends the draws; those that were made count.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, interrupt};
+    ///
+    /// let pixels = Tensor::new(&[[3u8, 250]], &Device::Cpu)?;
+    /// let dequantisation = Dequantisation { draws: 10, ..Default::default() };
+    /// let bits = dequantisation.bits_per_dim(&pixels, &mut Generator::new(7), |x, _| {
+    ///     interrupt::request();
+    ///     Gaussian::standard(2).log_prob(x)
+    /// })?;
+    /// assert!(bits.interrupted && bits.draws == 1);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If a setting is out of its range, a pixel is not one of the levels, or `log_prob` fails or does not give one number

@@ -19,7 +19,7 @@ use std::f64::consts::TAU;
 /// Integrals over time are estimated from random times, one stratum after another, with weights: times are drawn from
 /// an even mixture of densities in proportion to `g²/(α² + σ²)`, where data are of size one, and to `g²/σ²`, where they
 /// have no size at all. Noise is drawn in pairs `±z`. Each stratum has two independent draws, which tell the
-/// standard error.
+/// standard error; where few strata carry most of it, it is itself rough.
 ///
 /// Sources: Song et al. 2021, *Maximum likelihood training of score-based diffusion models*, theorems 1 to 3; Huang et al.
 /// 2021; Kingma et al. 2021, who weigh times likewise.
@@ -86,6 +86,21 @@ impl VariationalBound {
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     ///
+    /// An interrupt leaves no estimate:
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, interrupt};
+    ///
+    /// let score = ScoreFunction::new(|x, _| {
+    ///     interrupt::request();
+    ///     Ok(x.neg()?)
+    /// });
+    /// let (process, x) = (VariancePreserving::default(), Tensor::new(&[[0.5f64]], &Device::Cpu)?);
+    /// let bound = VariationalBound::default().log_prob(&process, &score, &x, &mut Generator::new(7))?;
+    /// assert!(bound.interrupted && bound.score_evaluations == 4 && bound.log_prob[0].is_nan());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If a setting is out of its range, the score fails, or a number is not finite.
     pub fn log_prob(
@@ -119,7 +134,7 @@ impl VariationalBound {
             volume
                 - 0.5 * ((scale * scale * squares + d * std * std) / prior + d * (TAU * prior).ln())
         };
-        let squares = values(&start.to_dtype(x.dtype())?.sqr()?.sum(1)?)?;
+        let squares = values(&start.sqr()?.sum(1)?)?;
         let integrals = strata.integrals.iter();
         Ok(LowerBound {
             log_prob: squares.iter().zip(integrals).map(|(s, (i, _))| known(*s) - i).collect(),
