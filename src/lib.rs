@@ -15,6 +15,7 @@
 //! | the reverse SDE and the probability flow | [`reverse`] |
 //! | denoising score matching | [`train`] |
 //! | from noise to data: the samplers | [`sample`] |
+//! | how likely data are | [`likelihood`] |
 //! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
 //!
 //! Beside them stand the base rooms, which everyone may use ([`tensor`], [`device`], [`interrupt`], [`progress`],
@@ -40,6 +41,7 @@ pub mod distribution;
 pub mod error;
 pub mod fokker_planck;
 pub mod interrupt;
+pub mod likelihood;
 pub mod markov;
 pub mod metrics;
 pub mod notebook;
@@ -67,6 +69,11 @@ pub mod prelude {
     };
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
+    pub use crate::likelihood::{
+        BitsPerDim, Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood,
+        LogLikelihood, LowerBound, Probe, ScoreKl, VariationalBound, Waypoint, prior_log_prob,
+        prior_mismatch, prior_mismatch_bound,
+    };
     pub use crate::markov::{
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
         TransitionMatrix, diagnostics,

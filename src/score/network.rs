@@ -56,10 +56,10 @@ impl Architecture {
     }
 }
 
-/// The score `noise_output / σ_t`; its network must be frozen.
+/// The score `noise_output / σ_t`, differentiable in `x`; its network must be frozen.
 pub(super) fn score_of(network: &impl Network, x: &Tensor, t: &Tensor) -> Result<Tensor> {
     let process = network.process();
-    let output = network.noise_output(&x.detach(), &t.detach())?;
+    let output = network.noise_output(x, &t.detach())?;
     Ok(output.broadcast_div(&per_sample(t, x, |t| process.std(t))?)?)
 }
 

@@ -9,6 +9,7 @@ mod diffusion;
 mod distribution;
 mod fokker_planck;
 mod fused;
+mod likelihood;
 mod markov;
 mod metrics;
 mod path;
