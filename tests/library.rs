@@ -431,6 +431,10 @@ fn a_training_without_progress_on_held_out_samples_stops_early() {
     let path = folder.join("checkpoint.safetensors");
     training.save(&path).unwrap();
     assert_eq!(Checkpoint::read(&path).unwrap().best, Some((best.0, best.1.loss)));
+    let broken = Tensor::full(f32::NAN, (8, 2), &Device::Cpu).unwrap();
+    training.validate_on(&broken, Validation { every: 1, ..validation }).unwrap();
+    let message = training.run(&data, 1, |_| {}).unwrap_err().to_string();
+    assert!(message.contains("the loss on held-out samples is not finite"), "{message}");
     let zero = Validation { patience: Some(0), ..validation };
     assert!(training.validate_on(&data, zero).unwrap_err().to_string().contains("`patience`"));
     fs::remove_dir_all(folder).unwrap();

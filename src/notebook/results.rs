@@ -161,6 +161,7 @@ mod tests {
     use crate::path::time_grid;
     use crate::random::Generator;
     use crate::score::MlpSettings;
+    use crate::train::LossByTime;
     use candle_core::Device;
 
     fn plain(bundle: &Bundle) -> &str {
@@ -223,6 +224,14 @@ mod tests {
         let bundle = report.bundle();
         assert_eq!(plain(&bundle), "Report of 2 steps in 3.0 s, last loss 1.0000");
         assert!(bundle.get("image/svg+xml").is_some());
+        // Many steps are few points, and what held-out samples say is a second curve.
+        let losses: Vec<f64> = (0..5000).map(|i| 1.0 / (1.0 + i as f64 / 100.0)).collect();
+        let validations = (1..=10)
+            .map(|k| (500 * k, LossByTime { loss: 0.9 / k as f64, ..Default::default() }))
+            .collect();
+        let report = Report { losses, validations, ..Default::default() };
+        let svg = report.figure().unwrap().svg().unwrap();
+        assert!(svg.contains("means of 25 steps") && svg.contains("held-out samples"));
         assert_eq!(plain(&Report::default().bundle()), "Report of 0 steps in 0.0 s");
     }
 }

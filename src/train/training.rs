@@ -133,8 +133,8 @@ impl<N: Network + Clone> Training<N> {
     ///
     /// # Errors
     /// If the source's samples do not fit the network, or the loss, its gradient or the weights are no longer finite;
-    /// weights, average and optimiser are then those of the last good step. If the log cannot be written; the step is
-    /// then made.
+    /// weights, average and optimiser are then those of the last good step. If the loss on held-out samples is not finite
+    /// or the log cannot be written: the step is then made.
     pub fn run(
         &mut self,
         source: &dyn Source,
@@ -185,6 +185,13 @@ impl<N: Network + Clone> Training<N> {
         let found = held_out.loss(&self.average)?;
         if found.interrupted {
             return Ok(None);
+        }
+        if !found.loss.is_finite() {
+            return Err(Error::NotFinite {
+                what: "the loss on held-out samples".into(),
+                at: format!("step {}", self.step),
+                remedy: "Check these samples for NaN, or take a smaller learning rate".into(),
+            });
         }
         if self.best.is_none_or(|(_, least)| found.loss < least) {
             self.best = Some((self.step, found.loss));

@@ -87,7 +87,7 @@ impl Stranger {
     fn connect(&mut self) -> TcpStream {
         let (port, kind) = self.sockets[self.random.random_range(0..self.sockets.len())];
         let mut stream = TcpStream::connect(("127.0.0.1", port)).expect("the kernel still listens");
-        stream.set_read_timeout(Some(Duration::from_millis(500))).expect("a time limit");
+        stream.set_read_timeout(Some(Duration::from_millis(50))).expect("a time limit");
         let mut greeting = [0; 64];
         (greeting[0], greeting[9], greeting[10]) = (0xff, 0x7f, 3);
         greeting[12..16].copy_from_slice(b"NULL");
