@@ -431,6 +431,11 @@ fn a_training_without_progress_on_held_out_samples_stops_early() {
     let path = folder.join("checkpoint.safetensors");
     training.save(&path).unwrap();
     assert_eq!(Checkpoint::read(&path).unwrap().best, Some((best.0, best.1.loss)));
+    // Taken up, it still knows its low: the next look at the held-out samples ends it.
+    let mut again = Training::resume(&mlp(2), &path).unwrap();
+    again.validate_on(&data, validation).unwrap();
+    let report = again.run(&data, 9, |_| {}).unwrap();
+    assert!(report.stopped_early && report.losses.len() == 2, "{:?}", report.validations);
     let broken = Tensor::full(f32::NAN, (8, 2), &Device::Cpu).unwrap();
     training.validate_on(&broken, Validation { every: 1, ..validation }).unwrap();
     let message = training.run(&data, 1, |_| {}).unwrap_err().to_string();
