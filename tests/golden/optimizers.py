@@ -2,7 +2,7 @@
 
     python tests/golden/optimizers.py > tests/golden/optimizers.json
 
-Run with torch 2.9. Gradients are clipped to a norm (without PyTorch's 1e-6 in the denominator), the learning rate warms
+Run with torch 2.15. Gradients are clipped to a norm (without PyTorch's 1e-6 in the denominator), the learning rate warms
 up linearly over three steps and then falls to 0 at step 20 by half a cosine.
 """
 
