@@ -1,10 +1,11 @@
 //! The denoising score matching loss.
 
-use crate::diffusion::NoisingProcess;
+use crate::diffusion::{NoisingProcess, Process};
 use crate::random::Generator;
 use crate::score::Network;
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
+use serde::{Deserialize, Serialize};
 
 /// The denoising score matching loss at given times and noises, with the weighting `λ(t) = σ_t²`.
 ///
@@ -46,7 +47,8 @@ pub fn denoising_loss(
 /// assert!(loss.to_scalar::<f32>()? > 0.);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 pub struct DenoisingLoss {
     /// The earliest time, above 0: at 0 there is no noise and no conditional score.
     pub t_min: f64,
@@ -69,7 +71,18 @@ impl DenoisingLoss {
         x0: &Tensor,
         generator: &mut Generator,
     ) -> Result<Tensor> {
-        let horizon = network.process().horizon();
+        let (t, z) = self.times_and_noise(&network.process(), x0, generator)?;
+        self.at(network, x0, &t, &z)
+    }
+
+    /// The times `[batch]` and the noise, of the shape of `x0`, of one batch.
+    pub(super) fn times_and_noise(
+        &self,
+        process: &Process,
+        x0: &Tensor,
+        generator: &mut Generator,
+    ) -> Result<(Tensor, Tensor)> {
+        let horizon = process.horizon();
         if !(self.t_min > 0.0 && self.t_min < horizon) {
             let expected = format!("a time between 0 and {horizon}, the end of the process");
             return Err(Error::argument("t_min", self.t_min, expected));
@@ -80,7 +93,17 @@ impl DenoisingLoss {
         // On the host: the schedule is computed there.
         let t =
             generator.uniform(self.t_min, horizon, batch, &Device::Cpu)?.to_device(x0.device())?;
-        let z = generator.normal_like(x0)?;
-        denoising_loss(network, x0, &t, &z)
+        Ok((t, generator.normal_like(x0)?))
+    }
+
+    /// The loss at the times and the noise of [`DenoisingLoss::times_and_noise`], or at the same part of all three.
+    pub(super) fn at(
+        &self,
+        network: &dyn Network,
+        x0: &Tensor,
+        t: &Tensor,
+        z: &Tensor,
+    ) -> Result<Tensor> {
+        denoising_loss(network, x0, t, z)
     }
 }
