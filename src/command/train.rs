@@ -49,7 +49,7 @@ pub struct Train {
     /// The decay of the moving average of the weights [default: 0.999]
     #[arg(long)]
     ema: Option<f64>,
-    /// The noising process: ve, vp, sub-vp or ou [default: vp]
+    /// The noising process: ve, vp, sub-vp, ou, exponential, cosine, scaled-linear or edm [default: vp]
     #[arg(long)]
     process: Option<String>,
     /// The seed of the weights, the order of the images, the times and the noise [default: 0]
