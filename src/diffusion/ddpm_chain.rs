@@ -118,9 +118,10 @@ impl DdpmChain {
             if (process.rate(t) + 0.5 * c).abs() > 1e-9 * c {
                 return Err(not_preserving(process));
             }
-            let expected =
-                format!("more steps: at t = {t} the step would be {}, above 1", c * step);
-            checked("n", n as f64, c * step < 1.0, expected)?;
+            if c * step >= 1.0 {
+                let expected = format!("more steps: at t = {t} one has c_i = {}", c * step);
+                return Err(Error::argument("n", n, expected));
+            }
             Ok(c * step)
         };
         Self::new((1..=n).map(beta).collect::<Result<Vec<_>>>()?)

@@ -175,8 +175,7 @@ mod tests {
     }
 
     /// The fourth-order central difference of `f` at `t`.
-    fn derivative(f: impl Fn(f64) -> f64, t: f64) -> f64 {
-        let h = 1e-3;
+    fn derivative(f: impl Fn(f64) -> f64, t: f64, h: f64) -> f64 {
         (8.0 * (f(t + h) - f(t - h)) - (f(t + 2.0 * h) - f(t - 2.0 * h))) / (12.0 * h)
     }
 
@@ -187,8 +186,9 @@ mod tests {
             assert_eq!((process.mean_scale(0.0), process.std(0.0)), (1.0, 0.0), "{process:?}");
             for step in 1..20 {
                 let t = process.horizon() * f64::from(step) / 20.0;
-                let rate = derivative(|t| process.mean_scale(t).ln(), t);
-                let growth = derivative(|t| process.std(t).powi(2), t);
+                let h = 1e-4 * process.horizon();
+                let rate = derivative(|t| process.mean_scale(t).ln(), t, h);
+                let growth = derivative(|t| process.std(t).powi(2), t, h);
                 let g2 = growth - 2.0 * process.std(t).powi(2) * rate;
                 let error = (process.rate(t) - rate).abs();
                 assert!(error < 1e-8 * rate.abs().max(1.0), "{process:?} at {t}: a off by {error}");

@@ -153,8 +153,9 @@ fn ddpm_tends_to_its_process_like_one_over_n() {
         assert!(distance(&DdpmChain::of(&process, n).unwrap(), &process) < 0.2 / n as f64);
         assert!(without(n) > 0.7, "{n}: {}", without(n));
     }
-    let error = DdpmChain::new([VariancePreserving::default().beta(0.5)]).unwrap_err();
-    let expected = "`betas` is 10.05; expected numbers above 0 and below 1 (in the limit of a rate c(t): c(t)/N)";
+    let error = DdpmChain::new([VariancePreserving::default().beta(1.0)]).unwrap_err();
+    let expected =
+        "`betas` is 20; expected numbers above 0 and below 1 (in the limit of a rate c(t): c(t)/N)";
     assert_eq!(error.to_string(), expected);
 }
 
@@ -268,7 +269,7 @@ fn chains_that_cannot_be_are_errors() {
         (ddpm(DdpmChain::cosine(0)), "`n` is 0"),
         (
             ddpm(DdpmChain::of(&vp, 10)),
-            "`n` is 10; expected more steps: at t = 0.5 one has c_i = 1.005",
+            "`n` is 10; expected more steps: at t = 0.5 one has c_i = 1.00",
         ),
         (ddpm(DdpmChain::of(&ve, 1000)), "`process` is VarianceExploding"),
         (
