@@ -142,6 +142,9 @@ fn ddpm_tends_to_its_process_like_one_over_n() {
         let slope = log_slope(&errors);
         assert!((slope + 1.0).abs() < 0.1, "{process:?}: {errors:?}");
         assert!(distance(&DdpmChain::exact(&process, 20).unwrap(), &process) < 1e-12);
+        let of_half = DdpmChain::of(&process, 200).unwrap().betas()[99];
+        let t = 0.5 * process.horizon();
+        assert!((of_half / (process.dispersion(t).powi(2) * t / 100.0) - 1.0).abs() < 1e-12);
     }
     // β at most ½, so that c_i = c(t_i) is a chain at all.
     let process = VariancePreserving::new(0.1, 0.5).unwrap();
