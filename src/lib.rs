@@ -10,7 +10,7 @@
 //! | white noise and Brownian motion | [`path`] |
 //! | Itô diffusions, and how to simulate them | [`sde`] |
 //! | the density of an Itô diffusion: the Fokker-Planck equation | [`fokker_planck`] |
-//! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
+//! | VE, VP, sub-VP, Ornstein-Uhlenbeck, SMLD, DDPM: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
 //! | the reverse SDE and the probability flow | [`reverse`] |
 //! | denoising score matching | [`train`] |
@@ -64,7 +64,8 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::data::{FashionMnist, ImageSet, Split};
     pub use crate::diffusion::{
-        ForwardSde, NoisingProcess, OrnsteinUhlenbeck, Process, SubVariancePreserving,
+        Affine, Cosine, DdpmChain, Edm, Exponential, ForwardSde, NoisingChain, NoisingProcess,
+        OrnsteinUhlenbeck, Process, ScaledLinear, SmldChain, SubVariancePreserving,
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};

@@ -77,7 +77,7 @@ pub struct Train {
     /// The relative width of a power function average in its place, such as 0.1.
     #[arg(long, value_name = "WIDTH", conflicts_with = "ema")]
     power_ema: Option<f64>,
-    /// The noising process: ve, vp, sub-vp or ou [default: vp]
+    /// The noising process: ve, vp, sub-vp, ou, exponential, cosine, scaled-linear or edm [default: vp]
     #[arg(long)]
     process: Option<String>,
     /// The seed of the weights, the order of the images, the times and the noise [default: 0]
