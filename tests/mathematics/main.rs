@@ -14,6 +14,8 @@ mod metrics;
 mod path;
 mod random;
 mod sample;
+mod sampler_steps;
+mod samplers;
 mod score;
 mod sde;
 mod stochastic_integral;
