@@ -9,7 +9,7 @@ use clap::{Args, ValueEnum};
 use scorebook::random::Generator;
 use scorebook::sample::{
     AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, Edm, ExponentialIntegrator,
-    PredictorCorrector, ProbabilityFlow, ReverseDiffusion, ReverseEulerMaruyama, Sampler as _,
+    PredictorCorrector, ProbabilityFlow, ReverseDiffusion, ReverseEulerMaruyama,
 };
 use scorebook::score::Model;
 use scorebook::{device, interrupt, plot};

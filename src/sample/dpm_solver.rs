@@ -95,7 +95,10 @@ impl Sampler for DpmSolver {
                 _ => data.clone(),
             };
             before = Some((data, h));
-            let kept = process.std(next) / process.std(t) * (-of_noise * h).exp();
+            let mut kept = process.std(next) / process.std(t);
+            if of_noise > 0.0 {
+                kept *= (-of_noise * h).exp();
+            }
             let taken = -process.mean_scale(next) * (-(1.0 + of_noise) * h).exp_m1();
             let mean = ((x * kept)? + (continued * taken)?)?;
             if of_noise == 0.0 {

@@ -14,7 +14,7 @@
 //! | [`ProbabilityFlow`] | the flow, by Euler, Heun, Runge-Kutta | 1, 2, 4 |
 //! | [`AdaptiveFlow`] | the flow, by RK45 within tolerances | 5 |
 //! | [`Ddim`] | the flow (`η = 0`) to the ancestral sampler (`η = 1`) | 1 |
-//! | [`DpmSolver`] | the flow or the reverse SDE, their linear part exactly | 2; 1 with noise |
+//! | [`DpmSolver`] | the flow or the reverse SDE, their linear part exactly | 2 |
 //! | [`ExponentialIntegrator`] | the flow, its linear part exactly | `order + 1` |
 //! | [`Edm`] | the flow by Heun's method, with noise renewed on the way | 2 |
 //!

@@ -17,8 +17,8 @@ use crate::{
 /// let process = VariancePreserving::default();
 /// let times = Spacing::Karras { rho: 7.0 }.times(&process, 1e-3, 10)?;
 /// assert_eq!((times.len(), times[0], times[10]), (11, 1.0, 1e-3));
-/// // Half the steps lie below the noise level 2.3, of levels up to 152.
-/// assert!((process.noise_level(times[5]) - 2.34).abs() < 0.01);
+/// // Half the steps lie below the noise level 5.8, of levels up to 152.
+/// assert!((process.noise_level(times[5]) - 5.81).abs() < 0.01);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

@@ -88,7 +88,6 @@ fn steps_of_diffusers_and_score_sde() {
     let golden: Golden = serde_json::from_str(include_str!("../golden/samplers.json")).unwrap();
     let mut drawn = vec![0.0; golden.noise.len()];
     Generator::new(7).fill_normal_f64(&mut drawn);
-    println!("NOISE {drawn:?}");
     for (drawn, noise) in drawn.iter().zip(&golden.noise) {
         assert!((drawn - noise).abs() < 1e-14, "make samplers.json anew with {drawn} for {noise}");
     }
@@ -142,6 +141,7 @@ fn steps_of_diffusers_and_score_sde() {
         ("edm_sampler", stepped!(edm.clone())),
     ];
     assert_eq!(expected.len(), golden.cases.len());
+    let mut wrong = vec![];
     for (name, make) in expected {
         let Case { alphas, sigmas, states } = &golden.cases[name];
         let chain = Chain { alphas: alphas.clone(), sigmas: sigmas.clone() };
@@ -164,8 +164,11 @@ fn steps_of_diffusers_and_score_sde() {
         println!("{name}: {worst:.1e}");
         // Some schedulers compute in float32.
         let tolerance = if name.contains("Scheduler") { 2e-6 } else { 1e-12 };
-        assert!(worst < tolerance, "{name}: {worst:e}");
+        if worst.is_nan() || worst > tolerance {
+            wrong.push(name);
+        }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// A sampler that goes down by ones, without a last denoising, and keeps all states.

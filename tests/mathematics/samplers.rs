@@ -98,7 +98,7 @@ fn correctors() -> Vec<Entry> {
         Entry {
             name: "annealed Langevin alone",
             order: 1.0,
-            make: make!(AnnealedLangevinDynamics { langevin_steps: 10, step: 0.05 }),
+            make: make!(AnnealedLangevinDynamics { langevin_steps: 10, step: 0.2 }),
         },
     ]
 }
@@ -127,6 +127,7 @@ fn least_p_value(x: &Tensor, y: &Tensor) -> f64 {
 /// is more than five standard errors. The same share of 10 % taken from the score is beyond both.)
 #[test]
 fn all_samplers_return_the_mixture() {
+    let mut off = vec![];
     let n = 4000;
     let truth = three().sample(4 * n, &mut Generator::new(151), CPU).unwrap();
     let distance =
@@ -156,8 +157,9 @@ fn all_samplers_return_the_mixture() {
                 "{name}, {process:?}: p {p:.1e}, distance {distance:.3} (floor {floor:.3}), {} evaluations",
                 sample.score_evaluations
             );
-            assert!(p > 1e-8, "{name}, {process:?}: {p}");
-            assert!(distance < 1.5 * floor, "{name}, {process:?}: {distance}");
+            if p < 1e-8 || distance > 1.5 * floor {
+                off.push((name, process, p, distance));
+            }
         }
         let exact = score.clone();
         let wrong = ScoreFunction::new(move |x, t| Ok((exact.score(x, t)? * 0.9)?));
@@ -165,29 +167,48 @@ fn all_samplers_return_the_mixture() {
         let sample = sampler.decode(&process, &wrong, &noise).unwrap();
         assert!(least_p_value(&sample.x, &truth) < 1e-8);
     }
+    assert!(off.is_empty(), "{off:?}");
 }
 
-/// The order of each sampler's law on Gaussian data, without a sample's error: from `t = 1` to 0.01, in steps that double
-/// in number.
+/// The order of each sampler from `t = 1` to 0.05, in steps that double in number. Those with noise by their law on
+/// Gaussian data, without a sample's error; those without by where they send each state, against Runge-Kutta in 2000
+/// steps, on a mixture.
 #[test]
 fn orders_of_all_samplers() {
+    let mut wrong = vec![];
+    let mixture = Mixture::new([0.4, 0.6], [[-1.0], [1.5]], [0.5, 0.7]).unwrap();
     for process in [
         Process::from(VariancePreserving::new(0.5, 5.0).unwrap()),
-        VarianceExploding::new(0.1, 4.0).unwrap().into(),
+        VarianceExploding::new(0.2, 4.0).unwrap().into(),
         SubVariancePreserving::new(0.5, 5.0).unwrap().into(),
     ] {
+        let score = MixtureScore::new(mixture.clone(), process);
+        let states: Vec<f64> =
+            (-10..=10).map(|i| 0.2 * f64::from(i) * process.prior_std()).collect();
+        let noise = Tensor::new(states, CPU).unwrap().unsqueeze(1).unwrap();
+        let descent = Descent { steps: 2000, t_min: 0.05, denoise: false, ..Default::default() };
+        let exact = make!(ProbabilityFlow { method: FlowMethod::RungeKutta4 })
+            as fn(Descent) -> Box<dyn Sampler>;
+        let exact = exact(descent).decode(&process, &score, &noise).unwrap().x;
         for Entry { name, order, make } in entries() {
             let error = |steps: usize| {
-                let descent = Descent { steps, t_min: 0.05, denoise: false, ..Default::default() };
-                let sampler = make(descent);
-                GaussianResponse::measure(&*sampler, &process, 1.5, 0.6).unwrap().error
+                let sampler = make(Descent { steps, ..descent });
+                if sampler.is_deterministic() {
+                    let x = sampler.decode(&process, &score, &noise).unwrap().x;
+                    mean(&values(&(x - &exact).unwrap().abs().unwrap()).unwrap())
+                } else {
+                    GaussianResponse::measure(&*sampler, &process, 1.5, 0.6).unwrap().error
+                }
             };
-            let errors = [40, 80, 160].map(|steps| (1.0 / steps as f64, error(steps)));
+            let errors = [50, 100, 200].map(|steps| (1.0 / steps as f64, error(steps)));
             let slope = log_slope(&errors);
             println!("{name}, {process:?}: order {slope:.3}, {errors:?}");
-            assert!((slope - order).abs() < 0.25, "{name}, {process:?}: {slope}, {errors:?}");
+            if (slope - order).abs() > 0.25 || errors[0].1 > 0.2 {
+                wrong.push((name, process, slope));
+            }
         }
     }
+    assert!(wrong.is_empty(), "{wrong:?}");
 }
 
 /// The response is the law: its mean and standard deviation against those of a sample, five standard errors.
@@ -244,22 +265,24 @@ fn adaptive_flow_keeps_its_tolerance() {
 #[test]
 fn correctors_widen_the_law() {
     let process = VarianceExploding::exponential(25.0).unwrap();
-    for snr in [0.1f64, 0.2, 0.4] {
+    for snr in [0.15f64, 0.25, 0.4] {
         let sampler = PredictorCorrector {
-            steps: 2,
-            corrector_steps: (8.0 / snr.powi(2)) as usize,
+            steps: 1,
+            predictor: Predictor::Ancestral(AncestralVariance::Posterior),
+            corrector_steps: (10.0 / snr.powi(2)) as usize,
             snr,
-            t_min: 0.1,
+            t_min: 0.9,
             denoise: false,
             progress: false,
             ..Default::default()
         };
         let response = GaussianResponse::measure(&sampler, &process, 0.0, 0.6).unwrap();
-        let variance = 0.36 + process.std(0.1).powi(2);
+        let variance = 0.36 + process.std(0.9).powi(2);
         let widening = response.std.powi(2) / variance - 1.0;
         let expected = snr.powi(2) / (1.0 - snr.powi(2));
         println!("r = {snr}: wider by {widening:.4}, expected {expected:.4}");
-        // The norms are means over about 2·8/r² rows: ε is off by a share of 2·0.76/√rows at most a few times.
+        // The norms are means over 10/r² rows and more, 60 at least, whose ratio strays by about a tenth; ε by twice as
+        // much, but anew in each of as many steps.
         assert!((widening / expected - 1.0).abs() < 0.2, "{snr}: {widening} for {expected}");
     }
 }
@@ -272,6 +295,7 @@ fn largest_difference(a: &Tensor, b: &Tensor) -> f64 {
 /// Where one sampler is another: the same noise gives the same samples.
 #[test]
 fn samplers_that_are_the_same() {
+    let mut other = vec![];
     let exploding = Process::from(VarianceExploding::new(0.05, 8.0).unwrap());
     let all =
         [VariancePreserving::default().into(), exploding, SubVariancePreserving::default().into()];
@@ -330,9 +354,12 @@ fn samplers_that_are_the_same() {
                 sampler.sample_from(process, &score, &noise, generator).unwrap().x
             };
             let difference = largest_difference(&run(first(descent)), &run(second(descent)));
-            assert!(difference < 1e-9, "{name}, {process:?}: {difference}");
+            if difference.is_nan() || difference > 1e-9 {
+                other.push((name, process, difference));
+            }
         }
     }
+    assert!(other.is_empty(), "{other:?}");
 }
 
 /// `σ(t) = t` without scaling, the process of Karras et al.
@@ -528,14 +555,16 @@ fn encoded_and_decoded() {
             let noise = sampler.encode(&process, &score, &data).unwrap();
             assert_eq!(noise.times, [1.0]);
             let again = sampler.decode(&process, &score, &noise.x).unwrap();
-            let squares = values(&(&again.x - &data).unwrap().sqr().unwrap()).unwrap();
-            mean(&squares).sqrt()
+            let mut errors = values(&(&again.x - &data).unwrap().abs().unwrap()).unwrap();
+            // The median: a state between two components may come back to the other one.
+            errors.sort_by(f64::total_cmp);
+            errors[errors.len() / 2]
         };
         let errors = [160, 320, 640].map(|steps| (1.0 / steps as f64, error(steps)));
         let slope = log_slope(&errors);
         println!("{name}: there and back {errors:?}, slope {slope:.2}");
         // The errors of the two ways cancel in part, so the order may be one better.
-        assert!(slope > order - 0.3 && errors[2].1 < 0.1, "{name}: {slope}, {errors:?}");
+        assert!(slope > order - 0.3 && errors[2].1 < 0.02, "{name}: {slope}, {errors:?}");
     }
     // What is encoded has the law of the noise.
     let sampler = ProbabilityFlow { progress: false, ..Default::default() };
