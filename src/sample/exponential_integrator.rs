@@ -12,7 +12,9 @@ use candle_core::Tensor;
 /// are the polynomials of Lagrange through the last `order + 1` times, here in `ln ρ`. The integrals have a closed form.
 /// The first steps have fewer times to go through; a last one to a time without noise takes order 0.
 ///
-/// Order 0 is DDIM without noise. Each further one costs memory, but no evaluation.
+/// Order 0 is DDIM without noise. Each further one costs memory, but no evaluation. The first step, with nothing to look
+/// back on, is always of order 0 and leaves an error of `O(h²)`: with ever more steps it is all that remains, and the orders
+/// above 1 gain a factor instead of a power.
 ///
 /// Source: Zhang and Chen, *Fast sampling of diffusion models with exponential integrator*, ICLR 2023, equations 14
 /// and 15 (polynomials in `t` there, in `ln ρ` in diffusers).

@@ -15,7 +15,7 @@
 //! | [`AdaptiveFlow`] | the flow, by RK45 within tolerances | 5 |
 //! | [`Ddim`] | the flow (`η = 0`) to the ancestral sampler (`η = 1`) | 1 |
 //! | [`DpmSolver`] | the flow or the reverse SDE, their linear part exactly | 2 |
-//! | [`ExponentialIntegrator`] | the flow, its linear part exactly | `order + 1` |
+//! | [`ExponentialIntegrator`] | the flow, its linear part exactly | 2; 1 with `order: 0` |
 //! | [`Edm`] | the flow by Heun's method, with noise renewed on the way | 2 |
 //!
 //! Orders are those of the law in the end; [`GaussianResponse`] measures them without drawing a sample.

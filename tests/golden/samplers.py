@@ -264,14 +264,14 @@ def vesde_ancestral():
 case("score_sde ancestral of VESDE", [1] * 5, [0, 0.1, 0.3, 0.9, 2.7], vesde_ancestral)
 
 
-# NVlabs' edm_sampler, in NumPy: churn between the levels 0.05 and 2. The first level lies above them.
+# NVlabs' edm_sampler, in NumPy: churn between the levels 0.03 and 2. The first level lies above them.
 def edm():
     levels = [0, 0.05, 0.2, 0.7, 1.9, 4.0]
     denoised = lambda y, sigma: np.tanh(y) / (1 + sigma)
     x = np.array(START)
     for k in range(5, 0, -1):
         t_cur, t_next = levels[k], levels[k - 1]
-        gamma = min(0.8 / 5, math.sqrt(2) - 1) if 0.05 <= t_cur <= 2 else 0
+        gamma = min(0.8 / 5, math.sqrt(2) - 1) if 0.03 <= t_cur <= 2 else 0
         t_hat = t_cur + gamma * t_cur
         x_hat = x + math.sqrt(t_hat**2 - t_cur**2) * 1.003 * noise() if gamma > 0 else x
         d_cur = (x_hat - denoised(x_hat, t_hat)) / t_hat

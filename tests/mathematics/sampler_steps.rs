@@ -102,7 +102,7 @@ fn steps_of_diffusers_and_score_sde() {
     let ddim = |eta| Ddim { eta, ..Default::default() };
     let forward = Predictor::Ancestral(AncestralVariance::Forward);
     let (langevin, annealed) = (Corrector::Langevin, Corrector::AnnealedLangevin);
-    let edm = Edm { steps: 5, churn: 0.8, levels: (0.05, 2.0), noise: 1.003, ..Default::default() };
+    let edm = Edm { steps: 5, churn: 0.8, levels: (0.03, 2.0), noise: 1.003, ..Default::default() };
     // Each under the chain's own times: whole numbers.
     macro_rules! stepped {
         ($sampler:expr) => {
