@@ -58,7 +58,7 @@ impl GaussianResponse {
             return Err(Error::argument("std", std, "a positive number"));
         }
         let data = Noised { process, mean, std };
-        let seed = Generator::new(0x6c61_77);
+        let seed = Generator::new(0x6c6177);
         let one = Tensor::zeros((1, 1), DType::F64, &Device::Cpu)?;
         let mut generator = seed.clone();
         sampler.sample_from(process, &data, &one, &mut generator)?;
