@@ -1,5 +1,8 @@
 //! All samplers: the law they reach, their orders, and where one of them is another.
 
+// The macro `make!` serves structs with and without settings of their own.
+#![allow(clippy::needless_update)]
+
 use crate::*;
 use scorebook::{
     diffusion::NoisingProcess,
@@ -17,8 +20,10 @@ pub struct Entry {
     name: &'static str,
     /// The order of its law's error.
     order: f64,
-    make: fn(Descent) -> Box<dyn Sampler>,
+    make: Make,
 }
+
+type Make = fn(Descent) -> Box<dyn Sampler>;
 
 /// What the tests choose.
 #[derive(Clone, Copy)]
@@ -187,8 +192,7 @@ fn orders_of_all_samplers() {
             (-10..=10).map(|i| 0.2 * f64::from(i) * process.prior_std()).collect();
         let noise = Tensor::new(states, CPU).unwrap().unsqueeze(1).unwrap();
         let descent = Descent { steps: 2000, t_min: 0.05, denoise: false, ..Default::default() };
-        let exact = make!(ProbabilityFlow { method: FlowMethod::RungeKutta4 })
-            as fn(Descent) -> Box<dyn Sampler>;
+        let exact = make!(ProbabilityFlow { method: FlowMethod::RungeKutta4 }) as Make;
         let exact = exact(descent).decode(&process, &score, &noise).unwrap().x;
         for Entry { name, order, make } in entries() {
             let error = |steps: usize| {
@@ -221,7 +225,7 @@ fn response_is_the_law_of_a_sample() {
     let noise = data.noised(process.mean_scale(1.0), process.std(1.0)).unwrap();
     let noise = noise.sample(n, &mut Generator::new(154), CPU).unwrap();
     for sampler in [
-        (make!(ReverseEulerMaruyama {}) as fn(Descent) -> Box<dyn Sampler>),
+        (make!(ReverseEulerMaruyama {}) as Make),
         make!(Edm { churn: 5.0, noise: 1.05 }),
         make!(DpmSolver { noise: 1.0 }),
     ] {
@@ -300,7 +304,6 @@ fn samplers_that_are_the_same() {
     let all =
         [VariancePreserving::default().into(), exploding, SubVariancePreserving::default().into()];
     let descent = Descent { steps: 12, t_min: 0.02, ..Default::default() };
-    type Make = fn(Descent) -> Box<dyn Sampler>;
     let pairs: [(&str, Make, Make, &[Process]); 8] = [
         ("DDIM, DEIS 0", make!(Ddim {}), make!(ExponentialIntegrator { order: 0 }), &all),
         ("DDIM, DPM-Solver++ 1", make!(Ddim {}), make!(DpmSolver { order: 1 }), &all),
@@ -541,7 +544,7 @@ fn encoded_and_decoded() {
     let score = MixtureScore::new(three(), process);
     let data = three().sample(200, &mut Generator::new(170), CPU).unwrap();
     let data = data.to_dtype(DType::F64).unwrap();
-    let deterministic: [(&str, f64, fn(Descent) -> Box<dyn Sampler>); 4] = [
+    let deterministic: [(&str, f64, Make); 4] = [
         ("flow, RK4", 4.0, make!(ProbabilityFlow { method: FlowMethod::RungeKutta4 })),
         ("DDIM", 1.0, make!(Ddim {})),
         ("DPM-Solver++", 2.0, make!(DpmSolver {})),
