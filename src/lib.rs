@@ -29,7 +29,7 @@
 //! let score = MixtureScore::new(Mixture::ring(8, 2., 0.15)?, process);
 //! let mut generator = Generator::new(1);
 //! let sampler = ProbabilityFlow { steps: 20, ..Default::default() };
-//! let sample = sampler.sample(&process, &score, (100, 2), &mut generator, &Device::Cpu)?;
+//! let sample = sampler.sample(&process, &score, &[100, 2], &mut generator, &Device::Cpu)?;
 //! assert_eq!(sample.x.dims(), [100, 2]);
 //! # Ok::<(), scorebook::Error>(())
 //! ```
@@ -89,6 +89,12 @@ pub mod prelude {
     };
     pub use crate::reverse::{AndersonReverse, ReverseSde, reverse_brownian_motion};
     pub use crate::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample};
+    pub use crate::reverse::ReverseSde;
+    pub use crate::sample::{
+        AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, Edm,
+        ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
+        ReverseEulerMaruyama, Sample, Sampler, Spacing,
+    };
     pub use crate::score::{
         MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
         tweedie,

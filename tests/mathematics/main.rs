@@ -18,6 +18,8 @@ mod random;
 mod reverse;
 mod sample;
 mod schedules;
+mod sampler_steps;
+mod samplers;
 mod score;
 mod sde;
 mod stochastic_integral;
