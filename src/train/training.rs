@@ -279,7 +279,7 @@ impl<N: Network + Clone> Training<N> {
         let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
         let device = self.network.parameters().device();
         let x0 = source.batch(self.step, self.settings.batch, &order, &device)?;
-        let loss = DenoisingLoss { t_min: self.settings.t_min };
+        let loss = DenoisingLoss { t_min: self.settings.t_min, ..Default::default() };
         let loss = loss.draw(&self.network, &x0, &mut noise)?;
         let gradients = loss.backward()?;
         let loss = f64::from(loss.to_scalar::<f32>()?);

@@ -7,16 +7,20 @@
 mod brownian_tree;
 mod diffusion;
 mod distribution;
+mod exact_scores;
 mod fokker_planck;
 mod fused;
 mod markov;
 mod metrics;
+mod parameterization;
 mod path;
 mod random;
 mod sample;
 mod score;
+mod score_matching;
 mod sde;
 mod stochastic_integral;
+mod variational;
 mod white_noise;
 
 use scorebook::{
