@@ -87,8 +87,7 @@ impl EmpiricalScore {
     }
 
     /// How many points there are.
-    #[allow(clippy::len_without_is_empty)] // There is always one.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.squares.elem_count()
     }
 
@@ -101,7 +100,7 @@ impl EmpiricalScore {
         let dim = flat.dim(1)? as f64;
         let far = (flat.sqr()?.sum_keepdim(1)?.broadcast_div(&std.sqr()?)? * -0.5)?;
         let volume = (std.log()? * -dim)?;
-        let constant = -0.5 * dim * std::f64::consts::TAU.ln() - (self.len() as f64).ln();
+        let constant = -0.5 * dim * std::f64::consts::TAU.ln() - (self.count() as f64).ln();
         let log_prob = ((log_sum + far)?.broadcast_add(&volume)? + constant)?;
         Ok(log_prob.squeeze(1)?.to_dtype(x.dtype())?)
     }

@@ -1,11 +1,11 @@
 //! The denoising score matching loss.
 
 use super::{TimeSampling, Weighting};
-use crate::diffusion::{NoisingProcess, per_sample};
+use crate::diffusion::{NoisingProcess, per_sample, times_until};
 use crate::random::Generator;
 use crate::score::{Network, Score};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
+use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
 
 /// The denoising score matching loss at given times and noises, with the weighting `λ(t) = σ_t²`.
@@ -58,6 +58,7 @@ pub fn denoising_score_matching(
     t: &Tensor,
     z: &Tensor,
 ) -> Result<Tensor> {
+    check_noisy(process, x0, t)?;
     let x = noised(process, x0, t, z)?;
     let target = z.broadcast_mul(&per_sample(t, z, |t| -1.0 / process.std(t))?)?;
     mean_square(&(score.score(&x, t)? - target)?)
@@ -70,6 +71,15 @@ fn noised(process: &dyn NoisingProcess, x0: &Tensor, t: &Tensor, z: &Tensor) -> 
     }
     let (mean, std) = process.marginal_prob(x0, t)?;
     Ok((mean + z.broadcast_mul(&std)?)?)
+}
+
+/// That there is noise at each time of the samples `x`.
+pub(super) fn check_noisy(process: &dyn NoisingProcess, x: &Tensor, t: &Tensor) -> Result<()> {
+    let times = times_until(process.horizon(), t, x)?;
+    match times.iter().find(|t| process.std(**t) <= 0.0) {
+        Some(t) => Err(Error::argument("t", t, "a time above 0, at which there is noise")),
+        None => Ok(()),
+    }
 }
 
 /// `‖x‖²/d` for each sample.
@@ -217,7 +227,7 @@ impl DenoisingLoss {
         self.weighting.check()
     }
 
-    /// A time for each sample, of the batch's type where that is F64, and its weight `λ/σ²`, corrected for the law of
+    /// A time for each sample, in F64 where the batch is, and its weight `λ/σ²`, corrected for the law of
     /// the times.
     fn draw_times(
         &self,
@@ -231,7 +241,7 @@ impl DenoisingLoss {
         };
         // On the host: the schedule is computed there.
         let (t, corrections) = self.times.draw(process, self.t_min, batch, generator)?;
-        let t = t.to_dtype(x0.dtype())?;
+        let t = t.to_dtype(if x0.dtype() == DType::F64 { DType::F64 } else { DType::F32 })?;
         let times = crate::tensor::values(&t)?;
         let weight =
             |(t, correction): (&f64, f64)| self.weighting.of_noise(process, *t) * correction;

@@ -8,7 +8,7 @@ use crate::{
     random::Generator,
     score::{Score, tweedie},
 };
-use candle_core::Tensor;
+use candle_core::{Device, Tensor};
 
 /// A bound on `-ln p_θ(x0)` in nats (the negative of the ELBO), in its parts, estimated with one draw of the noise.
 ///
@@ -145,7 +145,7 @@ pub fn continuous_bound(
         let start = low + width * stratum as f64;
         let levels = uniform(x0.dim(0)?, generator).map(|u| (start + u * width).exp());
         let t = times_at(process, t_min, levels)?;
-        let t = Tensor::new(t, x0.device())?.to_dtype(x0.dtype())?;
+        let t = Tensor::new(t, &Device::Cpu)?.to_dtype(x0.dtype())?.to_device(x0.device())?;
         // ½ ∫ (g²/σ²) dt = ∫ d ln(σ/α).
         transitions.push((noise_error(process, score, x0, &t, generator)? * width)?);
     }

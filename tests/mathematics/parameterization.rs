@@ -4,7 +4,9 @@ use scorebook::{
     diffusion::NoisingProcess,
     metrics::values,
     random::Generator,
-    score::{Mlp, MlpSettings, Network, Parameterization, Score, Unet, UnetSettings},
+    score::{
+        Mlp, MlpSettings, Network, Parameterization, Score, ScoreFunction, Unet, UnetSettings,
+    },
     train::{DenoisingLoss, TimeSampling, Weighting},
 };
 
@@ -261,6 +263,12 @@ fn bad_input_is_an_error() {
     let settings = MlpSettings { output, ..Default::default() };
     let error = Mlp::new(settings, process.into(), generator, CPU).unwrap_err().to_string();
     assert_eq!(error, "`data_std` is 0; expected a positive number");
+    // A process of one noise level has none to draw from.
+    let still = Fixed { scale: 0.8, std: 0.6 };
+    let zero = ScoreFunction::new(|x, _t| Ok(x.zeros_like()?));
+    let loss = DenoisingLoss { times: TimeSampling::Importance, ..Default::default() };
+    let error = loss.floor(&zero, &still, &x, generator).unwrap_err().to_string();
+    assert!(error.contains("expected finite noise levels that rise with time"), "{error}");
     let settings = UnetSettings { output, ..Default::default() };
     assert!(Unet::new(settings, process.into(), generator, CPU).is_err());
 }

