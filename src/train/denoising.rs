@@ -195,7 +195,7 @@ impl DenoisingLoss {
     /// exact score of the noised law from which the batch `x0` `[batch, ...]` is a sample.
     ///
     /// It is the loss of the exact score: what of the noise cannot be told from the data (errata to note 003, line 231).
-    /// These terms spread less than those of the loss itself, for they hold no noise but that of `x_t`.
+    /// Where there is much noise, and the loss of the exact score is small, these terms spread more than its own.
     ///
     /// # Errors
     /// As [`draw`](Self::draw).
