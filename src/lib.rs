@@ -13,7 +13,7 @@
 //! | VE, VP, sub-VP, Ornstein-Uhlenbeck, SMLD, DDPM: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
 //! | the reverse SDE and the probability flow | [`reverse`] |
-//! | denoising score matching | [`train`] |
+//! | score matching: explicit, implicit, denoising | [`train`] |
 //! | from noise to data: the samplers | [`sample`] |
 //! | how likely data are | [`likelihood`] |
 //! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
@@ -88,23 +88,26 @@ pub mod prelude {
         Alias, ClosedForm, Discrete, Generator, Inversion, Mixed, NumericalInverse, Tabulated,
     };
     pub use crate::reverse::{AndersonReverse, ReverseSde, reverse_brownian_motion};
-    pub use crate::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample};
-    pub use crate::reverse::ReverseSde;
     pub use crate::sample::{
-        AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, Edm,
+        AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, EdmSampler,
         ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
         ReverseEulerMaruyama, Sample, Sampler, Spacing,
     };
     pub use crate::score::{
-        MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
-        tweedie,
+        EmpiricalScore, GaussianScore, MixtureScore, Mlp, MlpSettings, Model, Network,
+        Parameterization, Score, ScoreFunction, Trainable, Unet, UnetSettings, tweedie,
     };
     pub use crate::sde::{
         Adaptive, Dispersion, DormandPrince, EulerMaruyama, Exact, Flow, FlowMethod,
         GeometricBrownianMotion, Ito, Milstein, Sde, Solver, Sra1, Sri1, StochasticHeun,
         Stratonovich, strong_order, weak_order,
     };
-    pub use crate::train::{DenoisingLoss, Source, Training, TrainingSettings};
+    pub use crate::train::{
+        DenoisingLoss, DirectionalDerivative, Log, LossByTime, Optimizer, Schedule, Source,
+        TimeSampling, Training, TrainingSettings, Validation, Weighting, chain_bound,
+        continuous_bound, denoising_score_matching, explicit_score_matching,
+        implicit_score_matching, minimize, sliced_score_matching, transition_weight,
+    };
     pub use crate::{device, metrics, notebook};
     pub use candle_core::{D, DType, Device, Tensor};
 }

@@ -750,7 +750,9 @@ fn the_shipped_model_knows_garments_from_noise() {
     let garments = test.tensor(0, 128).unwrap();
     let noise = generator.normal_like(&garments).unwrap();
     let mut loss = |x: &Tensor| {
-        let loss = DenoisingLoss { t_min: 0.02 }.draw(model.network(), x, generator).unwrap();
+        let loss = DenoisingLoss { t_min: 0.02, ..Default::default() }
+            .draw(model.network(), x, generator)
+            .unwrap();
         loss.to_scalar::<f32>().unwrap()
     };
     let (of_garments, of_noise) = (loss(&garments), loss(&noise));

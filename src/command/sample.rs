@@ -8,8 +8,9 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scorebook::random::Generator;
 use scorebook::sample::{
-    AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, Edm, ExponentialIntegrator,
-    PredictorCorrector, ProbabilityFlow, ReverseDiffusion, ReverseEulerMaruyama,
+    AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, EdmSampler,
+    ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
+    ReverseEulerMaruyama,
 };
 use scorebook::score::Model;
 use scorebook::{device, interrupt, plot};
@@ -95,7 +96,7 @@ impl Sampler {
             Self::DpmSolver => sampler!(DpmSolver),
             Self::SdeDpmSolver => sampler!(DpmSolver, noise: 1.0),
             Self::ExponentialIntegrator => sampler!(ExponentialIntegrator),
-            Self::Edm => sampler!(Edm),
+            Self::Edm => sampler!(EdmSampler),
         })
     }
 }

@@ -24,13 +24,13 @@ use candle_core::Tensor;
 ///
 /// let process = VarianceExploding::new(0.01, 20.0)?;
 /// let score = MixtureScore::new(Mixture::ring(8, 4.0, 0.3)?, process);
-/// let sampler = Edm { steps: 30, churn: 10.0, ..Default::default() };
+/// let sampler = EdmSampler { steps: 30, churn: 10.0, ..Default::default() };
 /// let sample = sampler.sample(&process, &score, &[64, 2], &mut Generator::new(7), &Device::Cpu)?;
 /// assert_eq!(sample.score_evaluations, 61);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Edm {
+pub struct EdmSampler {
     /// Steps from the horizon to `t_min`.
     pub steps: usize,
     /// How the times are spaced.
@@ -53,7 +53,7 @@ pub struct Edm {
 }
 
 /// 40 steps in the spacing of the paper down to 0.001, with churn 10 at all levels, denoised, nothing recorded.
-impl Default for Edm {
+impl Default for EdmSampler {
     fn default() -> Self {
         Self {
             steps: 40,
@@ -69,7 +69,7 @@ impl Default for Edm {
     }
 }
 
-impl Sampler for Edm {
+impl Sampler for EdmSampler {
     fn name(&self) -> &'static str {
         "EDM"
     }
@@ -97,7 +97,7 @@ impl Sampler for Edm {
     }
 }
 
-impl Edm {
+impl EdmSampler {
     fn step(
         &self,
         way: &Way,

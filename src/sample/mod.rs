@@ -16,7 +16,7 @@
 //! | [`Ddim`] | the flow (`η = 0`) to the ancestral sampler (`η = 1`) | 1 |
 //! | [`DpmSolver`] | the flow or the reverse SDE, their linear part exactly | 2 |
 //! | [`ExponentialIntegrator`] | the flow, its linear part exactly | 2; 1 with `order: 0` |
-//! | [`Edm`] | the flow by Heun's method, with noise renewed on the way | 2 |
+//! | [`EdmSampler`] | the flow by Heun's method, with noise renewed on the way | 2 |
 //!
 //! Orders are those of the law in the end; [`GaussianResponse`] measures them without drawing a sample.
 
@@ -47,7 +47,7 @@ pub use corrector::Corrector;
 pub use ddim::Ddim;
 pub use descent::{Descent, Way};
 pub use dpm_solver::DpmSolver;
-pub use edm::Edm;
+pub use edm::EdmSampler;
 pub use exponential_integrator::ExponentialIntegrator;
 pub use gaussian_response::GaussianResponse;
 pub use interpolation::{interpolate, spherical};

@@ -119,7 +119,6 @@ fn loss_or_earliest_time<'de, D: Deserializer<'de>>(from: D) -> Result<Denoising
         Loss(DenoisingLoss),
     }
     Ok(match Stored::deserialize(from)? {
-        #[allow(clippy::needless_update)]
         Stored::EarliestTime(t_min) => DenoisingLoss { t_min, ..Default::default() },
         Stored::Loss(loss) => loss,
     })

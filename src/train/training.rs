@@ -249,15 +249,15 @@ impl<N: Network + Clone> Training<N> {
             return Err(Error::shape("x0", x0.dims(), format!("[{batch}, ...], the batch")));
         }
         let x0 = x0.to_dtype(parameters.dtype())?;
-        let (t, z) = loss.times_and_noise(&self.network.process(), &x0, &mut noise)?;
+        let noise = loss.draw_noise(&self.network.process(), &x0, &mut noise)?;
         let (mut total, mut sums) = (0.0, vec![None; parameters.iter().count()]);
         for part in 0..*accumulate {
             if interrupt::requested() {
                 return Ok(None);
             }
             let size = batch / accumulate;
-            let part = |x: &Tensor| x.narrow(0, part * size, size);
-            let loss = loss.at(&self.network, &part(&x0)?, &part(&t)?, &part(&z)?)?;
+            let x0 = x0.narrow(0, part * size, size)?;
+            let loss = noise.part(part * size, size)?.loss(&self.network, &x0)?;
             let loss = (loss / *accumulate as f64)?;
             let gradients = loss.backward()?;
             total += values(&loss)?[0];
