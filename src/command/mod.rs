@@ -43,7 +43,7 @@ enum Command {
     Run(run::Run),
     Install(install::Install),
     Uninstall(install::Uninstall),
-    Train(train::Train),
+    Train(Box<train::Train>),
     Sample(sample::Sample),
     Doctor(doctor::Doctor),
     Cache(cache::Cache),

@@ -114,7 +114,8 @@ fn the_empirical_score_memorises() {
         ReverseEulerMaruyama { steps: 300, t_min: 1e-5, progress: false, ..Default::default() };
     // For each sample which training point is nearest, and how far it is.
     let nearest = |score: &dyn Score| -> Vec<(usize, f64)> {
-        let sample = sampler.sample(&process, score, (n, 2), &mut Generator::new(52), CPU).unwrap();
+        let sample =
+            sampler.sample(&process, score, &[n, 2], &mut Generator::new(52), CPU).unwrap();
         let points = data.to_vec2::<f32>().unwrap();
         let one = |x: Vec<f32>| {
             let distance = |y: &Vec<f32>| f64::from((x[0] - y[0]).hypot(x[1] - y[1]));

@@ -307,7 +307,7 @@ fn along_the_path() {
         assert_eq!(gap(&found.waypoints[4].x, &found.latent), 0.0);
         let sampler =
             ProbabilityFlow { steps: 1000, t_min: 0.0, progress: false, ..Default::default() };
-        let back = sampler.sample_from(&process, &score, &found.latent).unwrap().x;
+        let back = sampler.decode(&process, &score, &found.latent).unwrap().x;
         assert!(gap(&back, &x) < 1e-3);
     }
 }

@@ -102,7 +102,13 @@ fn steps_of_diffusers_and_score_sde() {
     let ddim = |eta| Ddim { eta, ..Default::default() };
     let forward = Predictor::Ancestral(AncestralVariance::Forward);
     let (langevin, annealed) = (Corrector::Langevin, Corrector::AnnealedLangevin);
-    let edm = Edm { steps: 5, churn: 0.8, levels: (0.03, 2.0), noise: 1.003, ..Default::default() };
+    let edm = EdmSampler {
+        steps: 5,
+        churn: 0.8,
+        levels: (0.03, 2.0),
+        noise: 1.003,
+        ..Default::default()
+    };
     // Each under the chain's own times: whole numbers.
     macro_rules! stepped {
         ($sampler:expr) => {
@@ -127,7 +133,7 @@ fn steps_of_diffusers_and_score_sde() {
         ("DEISMultistepScheduler 2", stepped!(deis(1))),
         ("DEISMultistepScheduler 3", stepped!(deis(2))),
         ("EulerDiscreteScheduler", stepped!(ddim(0.0))),
-        ("HeunDiscreteScheduler", stepped!(Edm { churn: 0.0, ..Default::default() })),
+        ("HeunDiscreteScheduler", stepped!(EdmSampler { churn: 0.0, ..Default::default() })),
         ("ScoreSdeVeScheduler", stepped!(pair(Predictor::ReverseDiffusion, langevin, 0.15))),
         ("score_sde reverse diffusion", stepped!(ReverseDiffusion::default())),
         ("score_sde ancestral", stepped!(ancestral(AncestralVariance::Forward))),

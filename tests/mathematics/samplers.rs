@@ -78,8 +78,8 @@ fn entries() -> Vec<Entry> {
         entry("DEIS 1", 2.0, make!(ExponentialIntegrator { order: 1 })),
         entry("DEIS 2", 2.0, make!(ExponentialIntegrator { order: 2 })),
         entry("DEIS 3", 2.0, make!(ExponentialIntegrator { order: 3 })),
-        entry("EDM without churn", 2.0, make!(Edm { churn: 0.0 })),
-        entry("EDM", 2.0, make!(Edm { churn: 5.0 })),
+        entry("EDM without churn", 2.0, make!(EdmSampler { churn: 0.0 })),
+        entry("EDM", 2.0, make!(EdmSampler { churn: 5.0 })),
     ]
 }
 
@@ -226,7 +226,7 @@ fn response_is_the_law_of_a_sample() {
     let noise = noise.sample(n, &mut Generator::new(154), CPU).unwrap();
     for sampler in [
         (make!(ReverseEulerMaruyama {}) as Make),
-        make!(Edm { churn: 5.0, noise: 1.05 }),
+        make!(EdmSampler { churn: 5.0, noise: 1.05 }),
         make!(DpmSolver { noise: 1.0 }),
     ] {
         let sampler = sampler(Descent { steps: 10, t_min: 0.01, ..Default::default() });
@@ -403,7 +403,7 @@ fn edm_is_heun_where_time_is_noise() {
     let spacing = Spacing::Karras { rho: 7.0 };
     let descent = Descent { steps: 20, spacing, t_min: 0.01, ..Default::default() };
     for (first, second) in [
-        (make!(Edm { churn: 0.0 })(descent), make!(ProbabilityFlow {})(descent)),
+        (make!(EdmSampler { churn: 0.0 })(descent), make!(ProbabilityFlow {})(descent)),
         (make!(Ddim {})(descent), make!(ProbabilityFlow { method: FlowMethod::Euler })(descent)),
     ] as [(Box<dyn Sampler>, Box<dyn Sampler>); 2]
     {
@@ -495,13 +495,16 @@ fn settings_out_of_range_are_errors() {
             Box::new(ExponentialIntegrator { order: 4, ..Default::default() }),
             "`order` is 4; expected 0 to 3",
         ),
-        (Box::new(Edm { churn: -1.0, ..Default::default() }), "`churn` is -1; expected a number"),
         (
-            Box::new(Edm { levels: (f64::NAN, 1.0), ..Default::default() }),
+            Box::new(EdmSampler { churn: -1.0, ..Default::default() }),
+            "`churn` is -1; expected a number",
+        ),
+        (
+            Box::new(EdmSampler { levels: (f64::NAN, 1.0), ..Default::default() }),
             "`levels` is (NaN, 1.0); expected two numbers",
         ),
         (
-            Box::new(Edm { spacing: Spacing::Karras { rho: 0.0 }, ..Default::default() }),
+            Box::new(EdmSampler { spacing: Spacing::Karras { rho: 0.0 }, ..Default::default() }),
             "`rho` is 0; expected a positive number",
         ),
         (
@@ -548,7 +551,7 @@ fn encoded_and_decoded() {
         ("flow, RK4", 4.0, make!(ProbabilityFlow { method: FlowMethod::RungeKutta4 })),
         ("DDIM", 1.0, make!(Ddim {})),
         ("DPM-Solver++", 2.0, make!(DpmSolver {})),
-        ("EDM", 2.0, make!(Edm { churn: 0.0 })),
+        ("EDM", 2.0, make!(EdmSampler { churn: 0.0 })),
     ];
     for (name, order, make) in deterministic {
         let error = |steps| {

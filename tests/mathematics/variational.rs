@@ -219,7 +219,7 @@ fn the_bound_on_the_divergence_has_its_factor() {
         progress: false,
         ..Default::default()
     };
-    let sample = sampler.sample(&process, &wrong, (n, 1), &mut Generator::new(86), CPU).unwrap();
+    let sample = sampler.sample(&process, &wrong, &[n, 1], &mut Generator::new(86), CPU).unwrap();
     let x = values(&sample.x).unwrap();
     // Both laws are Gaussian with the variance 1/2: KL = (difference of the means)².
     let divergence = mean(&x).powi(2);
