@@ -6,16 +6,19 @@
 //! bitwise equal on any number of threads of one machine.
 
 mod adam;
+mod block;
 mod convolution;
 mod geometry;
 mod group_norm;
 pub(crate) mod lanes;
 mod parameters;
+mod tile;
 mod values;
 
 pub(crate) use adam::{AdamStep, adam_step, average_into};
-pub use convolution::{conv_transpose2d, conv2d};
-pub use group_norm::group_norm_silu;
+pub use block::conv_norm_silu;
+pub use convolution::{Convolution, conv_transpose2d, conv2d};
+pub use group_norm::{Norm, group_norm_silu};
 pub use parameters::Parameters;
 pub use values::values;
 
