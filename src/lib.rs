@@ -10,11 +10,12 @@
 //! | white noise and Brownian motion | [`path`] |
 //! | Itô diffusions, and how to simulate them | [`sde`] |
 //! | the density of an Itô diffusion: the Fokker-Planck equation | [`fokker_planck`] |
-//! | VE, VP, sub-VP and Ornstein-Uhlenbeck: noise with a closed kernel | [`diffusion`] |
+//! | VE, VP, sub-VP, Ornstein-Uhlenbeck, SMLD, DDPM: noise with a closed kernel | [`diffusion`] |
 //! | the score, exact or learned | [`score`] |
 //! | the reverse SDE and the probability flow | [`reverse`] |
-//! | denoising score matching | [`train`] |
+//! | score matching: explicit, implicit, denoising | [`train`] |
 //! | from noise to data: the samplers | [`sample`] |
+//! | how likely data are | [`likelihood`] |
 //! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
 //!
 //! Beside them stand the base rooms, which everyone may use ([`tensor`], [`device`], [`interrupt`], [`progress`],
@@ -28,7 +29,7 @@
 //! let score = MixtureScore::new(Mixture::ring(8, 2., 0.15)?, process);
 //! let mut generator = Generator::new(1);
 //! let sampler = ProbabilityFlow { steps: 20, ..Default::default() };
-//! let sample = sampler.sample(&process, &score, (100, 2), &mut generator, &Device::Cpu)?;
+//! let sample = sampler.sample(&process, &score, &[100, 2], &mut generator, &Device::Cpu)?;
 //! assert_eq!(sample.x.dims(), [100, 2]);
 //! # Ok::<(), scorebook::Error>(())
 //! ```
@@ -40,6 +41,7 @@ pub mod distribution;
 pub mod error;
 pub mod fokker_planck;
 pub mod interrupt;
+pub mod likelihood;
 pub mod markov;
 pub mod metrics;
 pub mod notebook;
@@ -62,11 +64,17 @@ pub use error::{Error, Result};
 pub mod prelude {
     pub use crate::data::{FashionMnist, ImageSet, Split};
     pub use crate::diffusion::{
-        ForwardSde, NoisingProcess, OrnsteinUhlenbeck, Process, SubVariancePreserving,
+        Affine, Cosine, DdpmChain, Edm, Exponential, ForwardSde, NoisingChain, NoisingProcess,
+        OrnsteinUhlenbeck, Process, ScaledLinear, SmldChain, SubVariancePreserving,
         VarianceExploding, VariancePreserving,
     };
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
+    pub use crate::likelihood::{
+        BitsPerDim, Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood,
+        LogLikelihood, LowerBound, Probe, ScoreKl, VariationalBound, Waypoint, prior_log_prob,
+        prior_mismatch, prior_mismatch_bound,
+    };
     pub use crate::markov::{
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
         TransitionMatrix, diagnostics,
@@ -79,18 +87,27 @@ pub mod prelude {
     pub use crate::random::{
         Alias, ClosedForm, Discrete, Generator, Inversion, Mixed, NumericalInverse, Tabulated,
     };
-    pub use crate::reverse::ReverseSde;
-    pub use crate::sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample};
+    pub use crate::reverse::{AndersonReverse, ReverseSde, reverse_brownian_motion};
+    pub use crate::sample::{
+        AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, EdmSampler,
+        ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
+        ReverseEulerMaruyama, Sample, Sampler, Spacing,
+    };
     pub use crate::score::{
-        MixtureScore, Mlp, MlpSettings, Model, Network, Score, ScoreFunction, Unet, UnetSettings,
-        tweedie,
+        EmpiricalScore, GaussianScore, MixtureScore, Mlp, MlpSettings, Model, Network,
+        Parameterization, Score, ScoreFunction, Trainable, Unet, UnetSettings, tweedie,
     };
     pub use crate::sde::{
         Adaptive, Dispersion, DormandPrince, EulerMaruyama, Exact, Flow, FlowMethod,
         GeometricBrownianMotion, Ito, Milstein, Sde, Solver, Sra1, Sri1, StochasticHeun,
         Stratonovich, strong_order, weak_order,
     };
-    pub use crate::train::{DenoisingLoss, Source, Training, TrainingSettings};
+    pub use crate::train::{
+        DenoisingLoss, DirectionalDerivative, Log, LossByTime, Optimizer, Schedule, Source,
+        TimeSampling, Training, TrainingSettings, Validation, Weighting, chain_bound,
+        continuous_bound, denoising_score_matching, explicit_score_matching,
+        implicit_score_matching, minimize, sliced_score_matching, transition_weight,
+    };
     pub use crate::{device, metrics, notebook};
     pub use candle_core::{D, DType, Device, Tensor};
 }

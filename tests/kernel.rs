@@ -7,6 +7,8 @@
 
 #[path = "kernel/session.rs"]
 mod session;
+#[path = "kernel/stranger.rs"]
+mod stranger;
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -18,7 +20,8 @@ use jupyter_protocol::{
     IsCompleteReplyStatus, IsCompleteRequest, JupyterMessageContent, KernelInfoRequest,
     ReplyStatus, UnknownMessage,
 };
-use session::{Cell, plain, session};
+use session::{Cell, Session, plain, session};
+use stranger::Stranger;
 
 /// The places of the outputs of one kind in the cell's outputs, with their times.
 fn shown(cell: &Cell, kind: &str) -> Vec<(Duration, JupyterMessageContent)> {
@@ -493,6 +496,29 @@ fn a_length_that_nobody_can_reserve_closes_one_connection_only() {
         stranger.write_all(&claim).expect("it is sent");
     }
     assert_eq!(succeed(kernel.run("1 + 1")).value().as_deref(), Some("2"));
+}
+
+/// Frames, messages and greetings that are broken, at all five sockets of a kernel of its own, which then runs a cell and
+/// has not grown. `SCOREBOOK_FUZZ` sets how many.
+#[test]
+fn nothing_that_a_stranger_sends_ends_the_kernel() {
+    let inputs = std::env::var("SCOREBOOK_FUZZ").ok().and_then(|n| n.parse().ok());
+    let mut kernel = Session::start_quietly();
+    let before = kernel.memory();
+    let mut stranger = Stranger::new(&kernel.connection, 11);
+    for input in 0..inputs.unwrap_or(3000) {
+        stranger.send();
+        if input % 1000 == 999 {
+            assert_eq!(succeed(kernel.run("1 + 1")).value().as_deref(), Some("2"));
+        }
+    }
+    // The first cell was the session's; none of the stranger's was run, or it would have been counted.
+    let last = succeed(kernel.run("1 + 2"));
+    assert_eq!(last.value().as_deref(), Some("3"));
+    let own = inputs.unwrap_or(3000) / 1000 + 2;
+    assert_eq!(last.reply.execution_count.0, own, "a stranger's cell was run");
+    let grown = kernel.memory().saturating_sub(before);
+    assert!(grown < 256 << 20, "the kernel has grown by {} MB", grown >> 20);
 }
 
 #[test]

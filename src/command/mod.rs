@@ -43,9 +43,10 @@ enum Command {
     Run(run::Run),
     Install(install::Install),
     Uninstall(install::Uninstall),
-    Train(train::Train),
+    Train(Box<train::Train>),
     Sample(sample::Sample),
     Doctor(doctor::Doctor),
+    Cache(cache::Cache),
     Kernel(Kernel),
     #[command(hide = true)]
     Standby(Standby),
@@ -77,6 +78,7 @@ impl Command {
             Self::Train(train) => train.execute(),
             Self::Sample(sample) => sample.execute(),
             Self::Doctor(doctor) => doctor.execute(),
+            Self::Cache(cache) => cache.execute(),
             Self::Kernel(kernel) => {
                 workshop::serve(Role::Asked(&kernel.connection_file)).map(|()| ExitCode::SUCCESS)
             }

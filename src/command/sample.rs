@@ -8,7 +8,9 @@ use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use scorebook::random::Generator;
 use scorebook::sample::{
-    PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample as Drawn,
+    AdaptiveFlow, Ancestral, AnnealedLangevinDynamics, Ddim, DpmSolver, EdmSampler,
+    ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
+    ReverseEulerMaruyama,
 };
 use scorebook::score::Model;
 use scorebook::{device, interrupt, plot};
@@ -27,7 +29,7 @@ pub struct Sample {
     /// The sampler.
     #[arg(long, value_enum, default_value_t = Sampler::PredictorCorrector)]
     sampler: Sampler,
-    /// Steps from noise to data [default: 500, for the probability flow 100]
+    /// Steps from noise to data [default: the sampler's own number, 25 to 500]
     #[arg(long)]
     steps: Option<usize>,
     /// The picture, .png or .svg.
@@ -47,8 +49,56 @@ enum Sampler {
     PredictorCorrector,
     /// Euler-Maruyama along the reverse SDE.
     ReverseEulerMaruyama,
+    /// The reverse SDE, discretised as the forward chain is.
+    ReverseDiffusion,
+    /// The chain backward, as DDPM does.
+    Ancestral,
+    /// Langevin dynamics alone, at ever lower levels of noise.
+    AnnealedLangevin,
     /// Heun's method along the probability flow ODE.
     ProbabilityFlow,
+    /// RK45 along the probability flow ODE; it chooses its steps.
+    AdaptiveFlow,
+    /// DDIM without noise.
+    Ddim,
+    /// DPM-Solver++(2M).
+    DpmSolver,
+    /// SDE-DPM-Solver++(2M).
+    SdeDpmSolver,
+    /// DEIS.
+    ExponentialIntegrator,
+    /// The stochastic sampler of Karras et al.
+    Edm,
+}
+
+impl Sampler {
+    /// With as many steps, where they can be chosen, or its own number.
+    fn with_steps(self, steps: Option<usize>) -> Result<Box<dyn scorebook::sample::Sampler>> {
+        /// The sampler's default settings, but for the steps and what else is named.
+        macro_rules! sampler {
+            ($name:ident $(, $field:ident: $value:expr)*) => {{
+                let usual = $name::default();
+                Box::new($name { steps: steps.unwrap_or(usual.steps) $(, $field: $value)*, ..usual })
+            }};
+        }
+        Ok(match self {
+            Self::PredictorCorrector => sampler!(PredictorCorrector),
+            Self::ReverseEulerMaruyama => sampler!(ReverseEulerMaruyama),
+            Self::ReverseDiffusion => sampler!(ReverseDiffusion),
+            Self::Ancestral => sampler!(Ancestral),
+            Self::AnnealedLangevin => sampler!(AnnealedLangevinDynamics),
+            Self::ProbabilityFlow => sampler!(ProbabilityFlow),
+            Self::AdaptiveFlow if steps.is_some() => {
+                bail!("--steps does not go with --sampler adaptive-flow, which chooses its steps")
+            }
+            Self::AdaptiveFlow => Box::new(AdaptiveFlow::default()),
+            Self::Ddim => sampler!(Ddim),
+            Self::DpmSolver => sampler!(DpmSolver),
+            Self::SdeDpmSolver => sampler!(DpmSolver, noise: 1.0),
+            Self::ExponentialIntegrator => sampler!(ExponentialIntegrator),
+            Self::Edm => sampler!(EdmSampler),
+        })
+    }
 }
 
 impl Sample {
@@ -58,6 +108,7 @@ impl Sample {
         if self.n == 0 {
             bail!("--n is 0; expected at least 1 image");
         }
+        let sampler = self.sampler.with_steps(self.steps)?;
         let extension = self.out.extension().and_then(|e| e.to_str()).unwrap_or_default();
         if !matches!(extension, "png" | "svg") {
             bail!("--out is {}; expected a name that ends in .png or .svg", self.out.display());
@@ -79,7 +130,9 @@ impl Sample {
         let shape = [&[self.n], model.card.shape.as_slice()].concat();
         interrupt::listen()?;
         let begun = Instant::now();
-        let drawn = self.draw(&model, shape, &device)?;
+        let process = model.network().process();
+        let generator = &mut Generator::new(self.seed);
+        let drawn = sampler.sample(&process, &model, &shape, generator, &device)?;
         if drawn.interrupted {
             eprintln!("Interrupted; no picture was written.");
             return Ok(ExitCode::from(130));
@@ -93,35 +146,5 @@ impl Sample {
             self.out.display()
         );
         Ok(ExitCode::SUCCESS)
-    }
-
-    fn draw(
-        &self,
-        model: &Model,
-        shape: Vec<usize>,
-        device: &candle_core::Device,
-    ) -> Result<Drawn> {
-        let process = model.network().process();
-        let generator = &mut Generator::new(self.seed);
-        Ok(match self.sampler {
-            Sampler::PredictorCorrector => {
-                let sampler = PredictorCorrector::default();
-                let steps = self.steps.unwrap_or(sampler.steps);
-                PredictorCorrector { steps, ..sampler }
-                    .sample(&process, model, shape, generator, device)?
-            }
-            Sampler::ReverseEulerMaruyama => {
-                let sampler = ReverseEulerMaruyama::default();
-                let steps = self.steps.unwrap_or(sampler.steps);
-                ReverseEulerMaruyama { steps, ..sampler }
-                    .sample(&process, model, shape, generator, device)?
-            }
-            Sampler::ProbabilityFlow => {
-                let sampler = ProbabilityFlow::default();
-                let steps = self.steps.unwrap_or(sampler.steps);
-                ProbabilityFlow { steps, ..sampler }
-                    .sample(&process, model, shape, generator, device)?
-            }
-        })
     }
 }

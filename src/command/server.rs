@@ -26,6 +26,22 @@ const START: Duration = Duration::from_secs(120);
 const END: Duration = Duration::from_secs(15);
 const POLL: Duration = Duration::from_millis(100);
 
+/// Runs JupyterLab as `python -m` does. On Linux it is first tied to its parent's life (`PR_SET_PDEATHSIG`, which is 1): it
+/// ends in order, with its kernels, when we are killed and cannot ask it to. A Python that cannot do that runs it all the
+/// same.
+const JUPYTERLAB: &str = "\
+import os, runpy, signal, sys
+if sys.platform == 'linux':
+    try:
+        import ctypes
+        ctypes.CDLL(None).prctl(1, signal.SIGTERM)
+    except (ImportError, OSError, AttributeError):
+        pass
+    if os.getppid() != int(os.environ['SCOREBOOK_KEEPER']):
+        sys.exit('scorebook has ended')
+runpy.run_module('jupyterlab', run_name='__main__', alter_sys=True)
+";
+
 /// A JupyterLab that we started.
 pub struct Server {
     process: Child,
@@ -56,7 +72,7 @@ impl Server {
             signal_hook::flag::register(signal, Arc::clone(&asked))?;
         }
         let mut command = Command::new(&environment.interpreter);
-        command.args(["-m", "jupyterlab", "--no-browser"]);
+        command.args(["-c", JUPYTERLAB, "--no-browser"]);
         command.arg(format!("--ServerApp.root_dir={}", folder.display()));
         command.arg(format!("--LabApp.default_url=/{page}"));
         if let Some(port) = port {
@@ -181,4 +197,49 @@ fn address(description: &Path, page: &str) -> Option<String> {
         Some(token) if !token.is_empty() => format!("{url}{page}?token={token}"),
         _ => format!("{url}{page}"),
     })
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    /// With a package that only says that it runs in the place of JupyterLab, and a shell in ours.
+    #[test]
+    fn jupyterlab_ends_when_its_parent_is_killed() {
+        let folder = std::env::temp_dir().join(format!("scorebook-tied-{}", std::process::id()));
+        let package = folder.join("jupyterlab");
+        fs::create_dir_all(&package).unwrap();
+        fs::write(package.join("__init__.py"), "").unwrap();
+        let main =
+            "import os, sys, time\nopen(sys.argv[1], 'w').write(str(os.getpid()))\ntime.sleep(600)";
+        fs::write(package.join("__main__.py"), main).unwrap();
+        let sign = folder.join("sign");
+        let mut shell = Command::new("sh")
+            .args(["-c", "SCOREBOOK_KEEPER=$$ python3 -c \"$0\" \"$1\" & wait", JUPYTERLAB])
+            .arg(&sign)
+            .env("PYTHONPATH", &folder)
+            .spawn()
+            .unwrap();
+        let wait = |what: &str, holds: &dyn Fn() -> bool| {
+            let begun = Instant::now();
+            while !holds() {
+                assert!(begun.elapsed() < Duration::from_secs(60), "{what}");
+                std::thread::sleep(Duration::from_millis(10));
+            }
+        };
+        let process = || fs::read_to_string(&sign).unwrap_or_default();
+        wait("it never ran", &|| !process().is_empty());
+        let process = PathBuf::from("/proc").join(process());
+        assert!(process.exists());
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        // A zombie that nobody waits for has ended, too.
+        let ended = || {
+            fs::read_to_string(process.join("stat")).map_or(true, |stat| {
+                stat.rsplit_once(')').is_some_and(|(_, rest)| rest.starts_with(" Z"))
+            })
+        };
+        wait("it outlives its parent", &ended);
+        fs::remove_dir_all(folder).unwrap();
+    }
 }

@@ -1,36 +1,37 @@
 //! `scorebook train`: a score model from a data set, as a notebook would train it.
 
 use std::fs;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
-use clap::Args;
+use clap::{Args, ValueEnum};
 use scorebook::data::{FashionMnist, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
 use scorebook::score::{Architecture, Model, ModelCard, Network, Unet, UnetSettings};
-use scorebook::train::{Checkpoint, Training, TrainingSettings};
-use scorebook::{device, interrupt};
+use scorebook::train::{Checkpoint, Log, Report, Training, TrainingSettings, Validation};
+use scorebook::{device, interrupt, train};
 
 /// The files of a training's folder.
 pub const CHECKPOINT: &str = "checkpoint.safetensors";
 /// The averaged weights with their card: what `sample` reads.
 pub const MODEL: &str = "model.safetensors";
-const LOSSES: &str = "losses.tsv";
+const LOG: &str = "log.jsonl";
 
 /// Train a score model on a data set.
 ///
 /// The folder gets `checkpoint.safetensors` after every epoch (all that --resume needs), `model.safetensors` (the
-/// averaged weights, for `scorebook sample` and notebooks) and `losses.tsv`. Ctrl-C saves and stops; --resume goes on
-/// as if nothing had happened, to the last bit.
+/// averaged weights, for `scorebook sample` and notebooks) and `log.jsonl` (a line of JSON for every step). Ctrl-C saves
+/// and stops; --resume goes on as if nothing had happened, to the last bit, unless options say otherwise: all but
+/// --batch, --seed and --process may be given anew.
 #[derive(Args)]
 #[command(after_help = "Examples:
   scorebook train fashion-mnist --out runs/fashion
-  scorebook train fashion-mnist --out runs/fashion --epochs 30 --resume")]
+  scorebook train fashion-mnist --out runs/fashion --epochs 30 --resume
+  scorebook train fashion-mnist --out runs/decayed --optimizer adamw --weight-decay 0.01 --schedule cosine")]
 pub struct Train {
     /// The data set: fashion-mnist.
     dataset: String,
@@ -43,18 +44,54 @@ pub struct Train {
     /// Images a step [default: 64]
     #[arg(long)]
     batch: Option<usize>,
-    /// Adam's learning rate [default: 0.001]
+    /// In how many parts the gradient of a batch is computed, to save memory [default: 1]
+    #[arg(long, value_name = "PARTS")]
+    accumulate: Option<usize>,
+    /// What a step does with the gradient [default: adam]
+    #[arg(long)]
+    optimizer: Option<Optimizer>,
+    /// The decay of the weights, of adamw [default: 0.01]
+    #[arg(long)]
+    weight_decay: Option<f64>,
+    /// The momentum, of sgd [default: 0.9]
+    #[arg(long)]
+    momentum: Option<f64>,
+    /// The learning rate [default: 0.001]
     #[arg(long)]
     lr: Option<f64>,
+    /// Over how many steps the learning rate grows to its value [default: 500]
+    #[arg(long, value_name = "STEPS")]
+    warmup: Option<u64>,
+    /// What the learning rate does then: cosine falls to 0 at the last step [default: constant]
+    #[arg(long)]
+    schedule: Option<Schedule>,
+    /// The step from which inverse-square-root falls [default: the end of the warm-up]
+    #[arg(long, value_name = "STEP")]
+    decay_from: Option<u64>,
+    /// The largest norm of a gradient [default: 1]
+    #[arg(long, value_name = "NORM")]
+    clip: Option<f64>,
     /// The decay of the moving average of the weights [default: 0.999]
     #[arg(long)]
     ema: Option<f64>,
-    /// The noising process: ve, vp, sub-vp or ou [default: vp]
+    /// The relative width of a power function average in its place, such as 0.1.
+    #[arg(long, value_name = "WIDTH", conflicts_with = "ema")]
+    power_ema: Option<f64>,
+    /// The noising process: ve, vp, sub-vp, ou, exponential, cosine, scaled-linear or edm [default: vp]
     #[arg(long)]
     process: Option<String>,
     /// The seed of the weights, the order of the images, the times and the noise [default: 0]
     #[arg(long)]
     seed: Option<u64>,
+    /// After how many steps the loss on test images is taken; 0 for never [default: an epoch]
+    #[arg(long, value_name = "STEPS")]
+    validate_every: Option<u64>,
+    /// Stop when that loss has come to no new low for so many steps.
+    #[arg(long, value_name = "STEPS")]
+    patience: Option<u64>,
+    /// Write the log to this file [default: log.jsonl in the folder]
+    #[arg(long, value_name = "FILE")]
+    log: Option<PathBuf>,
     /// auto, cpu, cuda or metal.
     #[arg(long, default_value = "auto")]
     device: String,
@@ -66,20 +103,34 @@ pub struct Train {
     data: Option<PathBuf>,
 }
 
+#[derive(Clone, Copy, ValueEnum)]
+enum Optimizer {
+    Adam,
+    #[value(name = "adamw")]
+    AdamW,
+    Sgd,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Schedule {
+    Constant,
+    Cosine,
+    InverseSquareRoot,
+}
+
 impl Train {
     /// Trains to the end, or until Ctrl-C.
     pub fn execute(self) -> Result<ExitCode> {
         let device = device::open(&self.device)?;
-        let data = self.load()?;
+        let data = self.load(Split::Train)?;
         eprintln!("{data}");
         let checkpoint = self.out.join(CHECKPOINT);
         let mut training = if self.resume {
-            self.resume(&checkpoint, &device)?
+            self.resume(&checkpoint, &data, &device)?
         } else {
-            self.begin(&checkpoint, &device)?
+            self.begin(&checkpoint, &data, &device)?
         };
-        let batch = training.settings().batch;
-        let epoch = (data.len() / batch) as u64;
+        let epoch = steps_of_epoch(&data, training.settings().batch);
         let last = epoch * self.epochs;
         if training.step() >= last {
             bail!(
@@ -88,69 +139,89 @@ impl Train {
                 training.step() / epoch
             );
         }
+        if training.settings().learning_rate_at(training.step() + 1) == 0.0 {
+            bail!(
+                "the learning rate of the training in {} has come to 0; say --schedule anew",
+                self.out.display()
+            );
+        }
+        let every = self.validate_every.unwrap_or(epoch);
+        if every > 0 {
+            let patience = self.patience;
+            let validation = Validation { every, patience, ..Default::default() };
+            let images = self.load(Split::Test).context(
+                "the test images, for the loss on them, are missing; --validate-every 0 does without",
+            )?;
+            training.validate_on(&images, validation)?;
+        } else if self.patience.is_some() {
+            bail!("--patience needs the loss on test images; leave --validate-every 0 away");
+        }
+        let log = self.log.clone().unwrap_or_else(|| self.out.join(LOG));
+        if self.resume {
+            training.log_to(Log::resume(log, training.step())?);
+        } else {
+            training.log_to(Log::create(log)?);
+            // From here on there is something to resume, whatever ends the program.
+            training.save(&checkpoint)?;
+        }
         interrupt::listen()?;
         let begun = Instant::now();
         let progress = Progress::new("training", last);
-        while training.step() < last {
+        let report = loop {
             let steps = epoch - training.step() % epoch;
-            let mut smooth = None;
-            let report = training.run(&data, steps, |step| {
-                let mean = smooth.get_or_insert(step.loss);
-                *mean += 0.02 * (step.loss - *mean);
-                let message = format!(
-                    "epoch {}, loss {mean:.4}, {:.0} images/s",
-                    (step.step - 1) / epoch + 1,
-                    step.throughput
-                );
-                progress.set(step.step, message);
-            })?;
-            self.log(&training, &report)?;
+            let report = watched(&mut training, &data, steps, &progress, epoch);
+            // Saved before anything is said of an error: its last good step is not lost.
             training.save(&checkpoint)?;
             Model::save(self.out.join(MODEL), &self.card(&training, &data), training.average())?;
-            if report.interrupted {
-                progress.finish();
-                let (step, out) = (training.step(), self.out.display());
-                eprintln!(
-                    "Interrupted at step {step} of {last}; saved. Go on with the same command and --resume."
-                );
-                eprintln!("The weights so far: {out}/{MODEL}");
-                return Ok(ExitCode::from(130));
+            let report = report.with_context(|| {
+                format!("the training stopped after step {}, which is saved", training.step())
+            })?;
+            if report.interrupted || report.stopped_early || training.step() >= last {
+                break report;
             }
-        }
+        };
         progress.finish();
-        let (out, minutes) = (self.out.display(), begun.elapsed().as_secs_f64() / 60.0);
+        let (step, out) = (training.step(), self.out.display());
+        if report.interrupted {
+            eprintln!(
+                "Interrupted at step {step} of {last}; saved. Go on with the same command and --resume."
+            );
+            eprintln!("The weights so far: {out}/{MODEL}");
+            return Ok(ExitCode::from(130));
+        }
+        if report.stopped_early {
+            eprintln!("Stopped early: the loss on test images came to no new low.");
+        }
+        let (epochs, minutes) = (step / epoch, begun.elapsed().as_secs_f64() / 60.0);
         eprintln!(
-            "{} epochs, {last} steps, {minutes:.1} minutes. The weights: {out}/{MODEL}",
-            self.epochs
+            "{epochs} epochs, {step} steps, {minutes:.1} minutes. The weights: {out}/{MODEL}"
         );
         Ok(ExitCode::SUCCESS)
     }
 
-    fn load(&self) -> Result<ImageSet> {
+    fn load(&self, split: Split) -> Result<ImageSet> {
         scorebook::data::use_folder(super::assets::library()?.join("datasets"));
         match self.dataset.as_str() {
             "fashion-mnist" => {
-                Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(Split::Train)?)
+                Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(split)?)
             }
             other => bail!("there is no data set {other:?}; there is: fashion-mnist"),
         }
     }
 
-    fn begin(&self, checkpoint: &Path, device: &candle_core::Device) -> Result<Training<Unet>> {
+    fn begin(
+        &self,
+        checkpoint: &Path,
+        data: &ImageSet,
+        device: &candle_core::Device,
+    ) -> Result<Training<Unet>> {
         if checkpoint.exists() {
             bail!(
                 "{} already holds a training; go on with --resume, or name another folder",
                 self.out.display()
             );
         }
-        let defaults = TrainingSettings::default();
-        let settings = TrainingSettings {
-            batch: self.batch.unwrap_or(defaults.batch),
-            learning_rate: self.lr.unwrap_or(defaults.learning_rate),
-            ema: self.ema.unwrap_or(defaults.ema),
-            seed: self.seed.unwrap_or(defaults.seed),
-            ..defaults
-        };
+        let settings = self.settings(TrainingSettings::default(), data)?;
         let process: Process = self.process.as_deref().unwrap_or("vp").parse()?;
         let mut generator = Generator::new(settings.seed);
         let network = Unet::new(UnetSettings::default(), process, &mut generator, device)?;
@@ -161,8 +232,13 @@ impl Train {
         Ok(training)
     }
 
-    /// The training of the checkpoint. What was said again must be what it was begun with.
-    fn resume(&self, checkpoint: &Path, device: &candle_core::Device) -> Result<Training<Unet>> {
+    /// The training of the checkpoint, with what was said anew.
+    fn resume(
+        &self,
+        checkpoint: &Path,
+        data: &ImageSet,
+        device: &candle_core::Device,
+    ) -> Result<Training<Unet>> {
         if !checkpoint.exists() {
             bail!("{} holds no training to resume; leave --resume away", self.out.display());
         }
@@ -175,17 +251,15 @@ impl Train {
             );
         };
         let network = Unet::new(unet, saved.process, &mut Generator::new(0), device)?;
-        let training = Training::resume(&network, checkpoint)?;
-        let settings = training.settings();
+        let mut training = Training::resume(&network, checkpoint)?;
+        let begun = training.settings().clone();
         let process = match &self.process {
             Some(name) => name.parse::<Process>()? == training.network().process(),
             None => true,
         };
         for (option, same) in [
-            ("--batch", self.batch.is_none_or(|batch| batch == settings.batch)),
-            ("--lr", self.lr.is_none_or(|lr| lr == settings.learning_rate)),
-            ("--ema", self.ema.is_none_or(|ema| ema == settings.ema)),
-            ("--seed", self.seed.is_none_or(|seed| seed == settings.seed)),
+            ("--batch", self.batch.is_none_or(|batch| batch == begun.batch)),
+            ("--seed", self.seed.is_none_or(|seed| seed == begun.seed)),
             ("--process", process),
         ] {
             if !same {
@@ -195,7 +269,63 @@ impl Train {
                 );
             }
         }
+        training.change(self.settings(begun, data)?)?;
         Ok(training)
+    }
+
+    /// The settings `begun` with what the options say.
+    fn settings(&self, begun: TrainingSettings, data: &ImageSet) -> Result<TrainingSettings> {
+        let mut settings = TrainingSettings {
+            batch: self.batch.unwrap_or(begun.batch),
+            accumulate: self.accumulate.unwrap_or(begun.accumulate),
+            optimizer: self.optimizer(begun.optimizer)?,
+            learning_rate: self.lr.unwrap_or(begun.learning_rate),
+            warmup: self.warmup.unwrap_or(begun.warmup),
+            clip: self.clip.unwrap_or(begun.clip),
+            ema: self.ema.unwrap_or(begun.ema),
+            // Whoever asks for the exponential average does not want the other one.
+            power_ema: self.power_ema.or(begun.power_ema).filter(|_| self.ema.is_none()),
+            seed: self.seed.unwrap_or(begun.seed),
+            ..begun
+        };
+        if self.decay_from.is_some() && !matches!(self.schedule, Some(Schedule::InverseSquareRoot))
+        {
+            bail!("--decay-from belongs to --schedule inverse-square-root");
+        }
+        if let Some(schedule) = self.schedule {
+            settings.schedule = match schedule {
+                Schedule::Constant => train::Schedule::Constant,
+                Schedule::Cosine => train::Schedule::Cosine {
+                    steps: self.epochs * steps_of_epoch(data, settings.batch),
+                },
+                Schedule::InverseSquareRoot => train::Schedule::InverseSquareRoot {
+                    reference: self.decay_from.unwrap_or(settings.warmup.max(1)),
+                },
+            };
+        }
+        Ok(settings)
+    }
+
+    fn optimizer(&self, begun: train::Optimizer) -> Result<train::Optimizer> {
+        let mut optimizer = match self.optimizer {
+            None => begun,
+            Some(Optimizer::Adam) => train::Optimizer::adam(),
+            Some(Optimizer::AdamW) => train::Optimizer::adamw(0.01),
+            Some(Optimizer::Sgd) => train::Optimizer::sgd(0.9),
+        };
+        if let Some(asked) = self.weight_decay {
+            let train::Optimizer::AdamW { weight_decay, .. } = &mut optimizer else {
+                bail!("--weight-decay belongs to --optimizer adamw");
+            };
+            *weight_decay = asked;
+        }
+        if let Some(asked) = self.momentum {
+            let train::Optimizer::Sgd { momentum } = &mut optimizer else {
+                bail!("--momentum belongs to --optimizer sgd");
+            };
+            *momentum = asked;
+        }
+        Ok(optimizer)
     }
 
     fn card(&self, training: &Training<Unet>, data: &ImageSet) -> ModelCard {
@@ -211,17 +341,34 @@ impl Train {
             }),
         }
     }
+}
 
-    /// Adds a line to the table of losses: the last step, the mean loss of the run, its time.
-    fn log(&self, training: &Training<Unet>, report: &scorebook::train::Report) -> Result<()> {
-        let path = self.out.join(LOSSES);
-        let new = !path.exists();
-        let mut file = fs::OpenOptions::new().create(true).append(true).open(&path)?;
-        if new {
-            writeln!(file, "step\tmean loss\tseconds")?;
+/// How many whole batches the data hold.
+fn steps_of_epoch(data: &ImageSet, batch: usize) -> u64 {
+    // A batch of 0 or more than the data is told by the training; nothing may divide by 0 before.
+    (data.len() / batch.max(1)).max(1) as u64
+}
+
+/// A run of steps with its progress.
+fn watched(
+    training: &mut Training<Unet>,
+    data: &ImageSet,
+    steps: u64,
+    progress: &Progress,
+    epoch: u64,
+) -> scorebook::Result<Report> {
+    let (mut smooth, mut on_test) = (None, String::new());
+    training.run(data, steps, |step| {
+        let mean = smooth.get_or_insert(step.loss);
+        *mean += 0.02 * (step.loss - *mean);
+        if let Some(validation) = &step.validation {
+            on_test = format!(", {:.4} on test images", validation.loss);
         }
-        let mean = report.losses.iter().sum::<f64>() / report.losses.len().max(1) as f64;
-        writeln!(file, "{}\t{mean:.6}\t{:.1}", training.step(), report.seconds)?;
-        Ok(())
-    }
+        let message = format!(
+            "epoch {}, loss {mean:.4}{on_test}, {:.0} images/s",
+            (step.step - 1) / epoch + 1,
+            step.throughput
+        );
+        progress.set(step.step, message);
+    })
 }

@@ -65,13 +65,8 @@ pub trait NoisingProcess: Send + Sync + Debug {
     /// # Errors
     /// If `level` is not between 0 and the level at the horizon.
     fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        check_level(self, level)?;
         let (mut early, mut late) = (0.0, self.horizon());
-        let last = self.noise_level(late);
-        // A level that was computed from the horizon may lie past it by its last digits.
-        if !(0.0..=last * (1.0 + 1e-12)).contains(&level) {
-            let expected = format!("a noise level in [0, {last}]");
-            return Err(Error::argument("level", level, expected));
-        }
         loop {
             let middle = 0.5 * (early + late);
             if middle <= early || middle >= late {
@@ -124,6 +119,16 @@ pub trait NoisingProcess: Send + Sync + Debug {
     ) -> Result<Tensor> {
         Ok((generator.normal(shape, device)? * self.prior_std())?)
     }
+}
+
+/// That `level` is a noise level of the process.
+pub(super) fn check_level(process: &(impl NoisingProcess + ?Sized), level: f64) -> Result<()> {
+    let last = process.noise_level(process.horizon());
+    // A level that was computed from the horizon may lie past it by its last digits.
+    if (0.0..=last * (1.0 + 1e-12)).contains(&level) {
+        return Ok(());
+    }
+    Err(Error::argument("level", level, format!("a noise level in [0, {last}]")))
 }
 
 /// A function of time for each sample: `f(t)` as `[batch, 1, ...]`, ready to broadcast over `x`.
@@ -192,6 +197,11 @@ pub(super) fn relative_decay(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { -(-x).exp_m1() / x }
 }
 
+/// `ln(1 + x)/x`, which is 1 at 0.
+pub(super) fn relative_logarithm(x: f64) -> f64 {
+    if x == 0.0 { 1.0 } else { x.ln_1p() / x }
+}
+
 /// The number, or the error that says what it should have been.
 pub(super) fn checked(
     name: &'static str,
@@ -226,5 +236,9 @@ impl<P: NoisingProcess + ?Sized> NoisingProcess for &P {
 
     fn prior_std(&self) -> f64 {
         (**self).prior_std()
+    }
+
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        (**self).time_of_noise_level(level)
     }
 }

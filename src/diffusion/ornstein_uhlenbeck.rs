@@ -2,7 +2,7 @@
 
 use super::{
     NoisingProcess,
-    noising::{checked, relative_decay},
+    noising::{check_level, checked, relative_decay, relative_logarithm},
 };
 use crate::{Result, distribution::Gaussian};
 use candle_core::Tensor;
@@ -179,5 +179,13 @@ impl NoisingProcess for OrnsteinUhlenbeck {
     /// The standard deviation at the horizon, as note 001 starts its samplers.
     fn prior_std(&self) -> f64 {
         self.std(self.horizon)
+    }
+
+    /// `ln(1 + 2β level²/σ²)/(2β)`, which is `level²/σ²` for `β = 0`.
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        check_level(self, level)?;
+        let brownian = (level / self.sigma).powi(2);
+        let time = brownian * relative_logarithm(2.0 * self.beta * brownian);
+        Ok(time.min(self.horizon))
     }
 }

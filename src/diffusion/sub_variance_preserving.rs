@@ -1,6 +1,7 @@
 //! The sub-variance-preserving SDE.
 
-use super::{NoisingProcess, VariancePreserving};
+use super::{NoisingProcess, VariancePreserving, noising::check_level};
+use crate::Result;
 use serde::{Deserialize, Serialize};
 
 /// `dx = -½ β(t) x dt + √(β(t) (1 - e^(-2B(t)))) dw` with `β` and `B = ∫β` of [`VariancePreserving`].
@@ -31,7 +32,7 @@ impl SubVariancePreserving {
     ///
     /// # Errors
     /// If `0 ≤ beta_min ≤ beta_max` and `beta_max > 0` do not hold.
-    pub fn new(beta_min: f64, beta_max: f64) -> crate::Result<Self> {
+    pub fn new(beta_min: f64, beta_max: f64) -> Result<Self> {
         Ok(Self { full: VariancePreserving::new(beta_min, beta_max)? })
     }
 
@@ -70,5 +71,11 @@ impl NoisingProcess for SubVariancePreserving {
 
     fn prior_std(&self) -> f64 {
         1.0
+    }
+
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        check_level(self, level)?;
+        // The level is (1 - e^(-B)) e^(B/2) = 2 sinh(B/2).
+        Ok(self.full.time_of_beta_integral(2.0 * (0.5 * level).asinh()))
     }
 }

@@ -1,6 +1,9 @@
 //! The variance-exploding SDE, the limit of SMLD's chain.
 
-use super::{NoisingProcess, noising::checked};
+use super::{
+    NoisingProcess,
+    noising::{check_level, checked},
+};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -121,5 +124,12 @@ impl NoisingProcess for VarianceExploding {
 
     fn prior_std(&self) -> f64 {
         self.sigma_max
+    }
+
+    /// `ln(1 + level²/σ_min²)/(2 ln(σ_max/σ_min))`.
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        check_level(self, level)?;
+        let time = (level / self.sigma_min).powi(2).ln_1p() / (2.0 * self.log_ratio());
+        Ok(time.min(1.0))
     }
 }

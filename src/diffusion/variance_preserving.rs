@@ -1,6 +1,9 @@
 //! The variance-preserving SDE, the limit of DDPM's chain.
 
-use super::{NoisingProcess, noising::checked};
+use super::{
+    NoisingProcess,
+    noising::{check_level, checked},
+};
 use crate::Result;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +78,15 @@ impl VariancePreserving {
     pub fn beta_integral(&self, t: f64) -> f64 {
         t * (self.beta_min + 0.5 * t * (self.beta_max - self.beta_min))
     }
+
+    /// The time until which `β` adds up to `integral`, in a form that does not cancel; at most 1.
+    pub(super) fn time_of_beta_integral(&self, integral: f64) -> f64 {
+        if integral == 0.0 {
+            return 0.0;
+        }
+        let root = self.beta_min.powi(2) + 2.0 * (self.beta_max - self.beta_min) * integral;
+        (2.0 * integral / (self.beta_min + root.sqrt())).min(1.0)
+    }
 }
 
 /// From 0.1 to 20, as Song et al. 2021 (appendix C).
@@ -107,5 +119,11 @@ impl NoisingProcess for VariancePreserving {
 
     fn prior_std(&self) -> f64 {
         1.0
+    }
+
+    fn time_of_noise_level(&self, level: f64) -> Result<f64> {
+        check_level(self, level)?;
+        // The level's square is e^B - 1.
+        Ok(self.time_of_beta_integral(level.powi(2).ln_1p()))
     }
 }

@@ -74,6 +74,32 @@ impl Gaussian {
         Ok(Self { mean, factor: Factor::Full { lower, inverse } })
     }
 
+    /// The mean `μ`.
+    pub fn mean(&self) -> &[f64] {
+        &self.mean
+    }
+
+    /// The covariance `Σ`, row after row.
+    ///
+    /// ```
+    /// use scorebook::distribution::Gaussian;
+    ///
+    /// let law = Gaussian::full([1.0, 0.0], &[[4.0, 2.0], [2.0, 2.0]])?;
+    /// assert_eq!(law.covariance(), [4.0, 2.0, 2.0, 2.0]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn covariance(&self) -> Vec<f64> {
+        let dim = self.mean.len();
+        let entry = |i: usize, j: usize| match &self.factor {
+            Factor::Diagonal(stds) if i == j => stds[i].powi(2),
+            Factor::Diagonal(_) => 0.0,
+            Factor::Full { lower, .. } => {
+                (0..=i.min(j)).map(|k| lower[i * dim + k] * lower[j * dim + k]).sum()
+            }
+        };
+        (0..dim * dim).map(|at| entry(at / dim, at % dim)).collect()
+    }
+
     /// `L⁻¹ (x - μ)`, which is standard normal.
     fn whiten(&self, x: &Tensor) -> Result<Tensor> {
         let dim = self.mean.len();

@@ -4,6 +4,7 @@
 //! can be checked against the truth.
 
 mod banana;
+mod eigen;
 mod funnel;
 mod gaussian;
 mod mixture;
@@ -12,6 +13,7 @@ mod ring;
 pub mod toy;
 
 pub use banana::Banana;
+pub(crate) use eigen::symmetric_eigen;
 pub use funnel::Funnel;
 pub(crate) use gaussian::cholesky;
 pub use gaussian::{Gaussian, normal_cdf};

@@ -203,7 +203,7 @@ mod tests {
     fn names_of_the_session_the_prelude_and_the_language() {
         let names = names();
         let reply = names.complete("let é = tr", 10);
-        assert_eq!(reply.matches, ["training", "trait", "true"]);
+        assert_eq!(reply.matches, ["training", "trait", "transition_weight", "true"]);
         assert_eq!((reply.cursor_start, reply.cursor_end), (8, 10));
         assert!(names.complete("Ten", 3).matches.contains(&"Tensor".to_owned()));
         assert_eq!(names.complete("he", 2).matches, ["helper"]);

@@ -85,7 +85,7 @@ fn drawn(figure: Result<Option<Figure>>, text: String) -> Bundle {
     }
 }
 
-/// The loss over the steps.
+/// The loss over the steps, and on held-out samples.
 impl Display for Report {
     fn bundle(&self) -> Bundle {
         let last = self.losses.last().map(|loss| format!(", last loss {loss:.4}"));
@@ -96,11 +96,9 @@ impl Display for Report {
             last.unwrap_or_default(),
             ending(self.interrupted)
         );
-        let figure = if self.losses.len() < 2 {
-            Ok(None)
-        } else {
-            plot::line(&[("loss", &self.losses)])
-                .map(|figure| Some(figure.x_label("step").y_label("loss")))
+        let figure = match self.losses.len() {
+            0 | 1 => Ok(None),
+            _ => self.figure().map(Some),
         };
         drawn(figure, text)
     }
@@ -163,6 +161,7 @@ mod tests {
     use crate::path::time_grid;
     use crate::random::Generator;
     use crate::score::MlpSettings;
+    use crate::train::LossByTime;
     use candle_core::Device;
 
     fn plain(bundle: &Bundle) -> &str {
@@ -221,10 +220,18 @@ mod tests {
 
     #[test]
     fn a_report_tells_its_last_loss() {
-        let report = Report { losses: vec![2.0, 1.0], interrupted: false, seconds: 3.0 };
+        let report = Report { losses: vec![2.0, 1.0], seconds: 3.0, ..Default::default() };
         let bundle = report.bundle();
         assert_eq!(plain(&bundle), "Report of 2 steps in 3.0 s, last loss 1.0000");
         assert!(bundle.get("image/svg+xml").is_some());
+        // Many steps are few points, and what held-out samples say is a second curve.
+        let losses: Vec<f64> = (0..5000).map(|i| 1.0 / (1.0 + i as f64 / 100.0)).collect();
+        let validations = (1..=10)
+            .map(|k| (500 * k, LossByTime { loss: 0.9 / k as f64, ..Default::default() }))
+            .collect();
+        let report = Report { losses, validations, ..Default::default() };
+        let svg = report.figure().unwrap().svg().unwrap();
+        assert!(svg.contains("means of 25 steps") && svg.contains("held-out samples"));
         assert_eq!(plain(&Report::default().bundle()), "Report of 0 steps in 0.0 s");
     }
 }

@@ -69,6 +69,11 @@ impl Generator {
         Self { key, stream, position: 0, splits: 0, block: None }
     }
 
+    /// How many values were drawn so far: where the next draw begins.
+    pub(crate) fn position(&self) -> u64 {
+        self.position
+    }
+
     /// A new independent generator; the next split gives another one.
     ///
     /// Which numbers it gives depends on how many were split off before, not on how many values were drawn.

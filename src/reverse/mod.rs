@@ -1,9 +1,20 @@
-//! Reverse time: the SDE that runs a noising process backwards, and the ODE with the same marginals.
+//! Reverse time: the SDE that runs a process backwards, and the ODE with the same marginals.
 //!
 //! Whoever knows the score of every marginal can go back from noise to data (Anderson 1982; notes 000, 001).
+//!
+//! | what is reversed | the reverse SDE, the probability flow, and all between |
+//! |---|---|
+//! | a noising process, `a(t) x` and `g(t)` | [`ReverseSde`] |
+//! | any SDE, with `g(x, t)` a number, a diagonal or a matrix | [`AndersonReverse`] |
+//!
+//! [`reverse_brownian_motion`] is the noise that leads back along a given path.
 
+mod anderson;
+mod brownian_motion;
 mod fused;
 mod reverse_sde;
 
+pub use anderson::AndersonReverse;
+pub use brownian_motion::reverse_brownian_motion;
 pub use fused::FusedReverse;
 pub use reverse_sde::ReverseSde;

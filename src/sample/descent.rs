@@ -1,83 +1,85 @@
-//! What the samplers share: the way down from `T`, the count of score evaluations, the last denoising.
+//! The way of a sampler: the settings that all of them have, and the march along it.
 
+use super::Spacing;
 use crate::{
     Error, Result,
     diffusion::NoisingProcess,
-    path::time_grid,
-    score::{Score, tweedie},
+    score::Score,
     sde::{March, Saving, Solution},
 };
 use candle_core::Tensor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// What a sampler returns.
-#[derive(Clone, Debug)]
-pub struct Sample {
-    /// The samples, `[batch, ...]`. After an interrupt, the states at the last of `times`.
-    pub x: Tensor,
-    /// The states at `times`, noise first, if they were asked for.
-    pub trajectory: Option<Vec<Tensor>>,
-    /// The times of the trajectory. Without one, the time of `x` alone.
-    pub times: Vec<f64>,
-    /// How often the score was evaluated on the whole batch: what a sample costs.
-    pub score_evaluations: usize,
-    /// Whether an interrupt ended the sampling early.
-    pub interrupted: bool,
-}
-
-/// The settings that every sampler has.
-pub(super) struct Descent {
+/// The settings that every sampler has: how it goes down from the horizon.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Descent {
+    /// Steps from the horizon to `t_min`.
     pub steps: usize,
+    /// How the times are spaced.
+    pub spacing: Spacing,
+    /// Where the steps end.
     pub t_min: f64,
+    /// End with the mean of the data given the last state, [`tweedie`](crate::score::tweedie).
     pub denoise: bool,
+    /// Keep every so many-th state.
     pub record: Option<usize>,
-    pub progress: Option<&'static str>,
+    /// Show a progress bar.
+    pub progress: bool,
 }
 
 impl Descent {
-    /// Runs `step(score, x, t, next t)` from `T` down to `t_min`, then denoises.
-    pub fn run(
+    /// The times from the horizon down to `t_min`.
+    ///
+    /// # Errors
+    /// If a setting is out of its range.
+    pub fn times(&self, process: &dyn NoisingProcess) -> Result<Vec<f64>> {
+        self.spacing.times(process, self.t_min, self.steps)
+    }
+}
+
+/// What a sampler runs along: the process, its score, and the times of the states, downward from noise to data or
+/// upward to encode.
+pub struct Way<'a> {
+    /// The process that is reversed.
+    pub process: &'a dyn NoisingProcess,
+    /// The score of its marginals; each call is counted.
+    pub score: &'a dyn Score,
+    /// The times of the states.
+    pub times: &'a [f64],
+    pub(super) name: &'static str,
+    pub(super) record: Option<usize>,
+    pub(super) progress: bool,
+}
+
+impl Way<'_> {
+    /// Runs `step(x, t, next t)` from one time to the next, with all that a march has: states are detached, kept
+    /// if they are wanted, and watched; an interrupt ends it.
+    ///
+    /// # Errors
+    /// If a step fails, or a state is not finite.
+    pub fn march(
         &self,
-        process: &dyn NoisingProcess,
-        score: &dyn Score,
         start: &Tensor,
-        mut step: impl FnMut(&dyn Score, &Tensor, f64, f64) -> Result<Tensor>,
-    ) -> Result<Sample> {
-        let horizon = process.horizon();
-        if !(0.0..horizon).contains(&self.t_min) {
-            let expected =
-                format!("a time of at least 0 and below the horizon, which is {horizon}");
-            return Err(Error::argument("t_min", self.t_min, expected));
+        step: impl FnMut(&Tensor, f64, f64) -> Result<Tensor>,
+    ) -> Result<Solution> {
+        let saving = Saving { record: self.record, progress: self.progress, ..Default::default() };
+        March { times: self.times, saving, label: self.name }.run(start, step)
+    }
+
+    /// For samplers that divide by `σ(t)` at the start of a step.
+    pub(super) fn starts_with_noise(&self) -> Result<()> {
+        if self.process.std(self.times[0]) > 0.0 {
+            return Ok(());
         }
-        if start.rank() == 0 {
-            return Err(Error::shape("x", start.dims(), "[batch, ...]"));
-        }
-        let score = Counted { score, evaluations: AtomicUsize::new(0) };
-        let times = time_grid(horizon, self.t_min, self.steps)?;
-        let progress = self.progress.is_some();
-        let saving = Saving { record: self.record, progress, ..Default::default() };
-        let march = March { times: &times, saving, label: self.progress.unwrap_or_default() };
-        let Solution { mut x, mut trajectory, mut times, interrupted, .. } =
-            march.run(start, |x, t, next| step(&score, x, t, next))?;
-        if self.denoise && self.t_min > 0.0 && !interrupted {
-            x = tweedie(process, &score, &x, self.t_min)?.detach();
-            match &mut trajectory {
-                Some(states) => {
-                    states.push(x.clone());
-                    times.push(0.0);
-                }
-                None => times = vec![0.0],
-            }
-        }
-        let score_evaluations = score.evaluations.into_inner();
-        Ok(Sample { x, trajectory, times, score_evaluations, interrupted })
+        let expected = format!("a time with noise, since {} divides by its level", self.name);
+        Err(Error::argument("t_min", self.times[0], expected))
     }
 }
 
 /// A score that counts how often it is asked.
-struct Counted<'a> {
-    score: &'a dyn Score,
-    evaluations: AtomicUsize,
+pub(super) struct Counted<'a> {
+    pub score: &'a dyn Score,
+    pub evaluations: AtomicUsize,
 }
 
 impl Score for Counted<'_> {

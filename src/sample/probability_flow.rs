@@ -1,11 +1,13 @@
 //! The probability flow.
 
-use super::{Sample, descent::Descent};
+use super::{Descent, Sampler, Spacing, Way};
 use crate::{
-    Result, diffusion::NoisingProcess, random::Generator, reverse::ReverseSde, score::Score,
-    sde::FlowMethod,
+    Result,
+    random::Generator,
+    reverse::ReverseSde,
+    sde::{FlowMethod, Solution},
 };
-use candle_core::{Device, Shape, Tensor};
+use candle_core::Tensor;
 
 /// The probability flow `dx/dt = a(t) x - ½ g²(t) ∇log p_t(x)`, followed from `T` down.
 ///
@@ -23,33 +25,36 @@ use candle_core::{Device, Shape, Tensor};
 /// let score = MixtureScore::new(Mixture::ring(8, 4.0, 0.3)?, process);
 /// let noise = Generator::new(7).normal((64, 2), &Device::Cpu)?;
 /// let sampler = ProbabilityFlow { record: Some(10), ..Default::default() };
-/// let sample = sampler.sample_from(&process, &score, &noise)?;
-/// let again = sampler.sample_from(&process, &score, &noise)?;
+/// let sample = sampler.decode(&process, &score, &noise)?;
+/// let again = sampler.decode(&process, &score, &noise)?;
 /// assert_eq!(sample.x.to_vec2::<f32>()?, again.x.to_vec2::<f32>()?);
 /// assert_eq!(sample.trajectory.unwrap().len(), sample.times.len());
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
 pub struct ProbabilityFlow {
-    /// Steps from the horizon to `t_min`, of equal length.
+    /// Steps from the horizon to `t_min`.
     pub steps: usize,
-    /// Euler or Heun.
+    /// How the times are spaced.
+    pub spacing: Spacing,
+    /// Euler, Heun or Runge-Kutta.
     pub method: FlowMethod,
     /// Where the steps end. The score grows without bound towards time 0; what is left is denoised.
     pub t_min: f64,
     /// End with the mean of the data given the last state, [`tweedie`](crate::score::tweedie).
     pub denoise: bool,
-    /// Keep every so many-th state in [`Sample::trajectory`].
+    /// Keep every so many-th state in [`Sample::trajectory`](super::Sample::trajectory).
     pub record: Option<usize>,
     /// Show a progress bar.
     pub progress: bool,
 }
 
-/// 100 steps of Heun down to 0.001, denoised, nothing recorded.
+/// 100 equal steps of Heun down to 0.001, denoised, nothing recorded.
 impl Default for ProbabilityFlow {
     fn default() -> Self {
         Self {
             steps: 100,
+            spacing: Spacing::Uniform,
             method: FlowMethod::Heun,
             t_min: 1e-3,
             denoise: true,
@@ -59,42 +64,22 @@ impl Default for ProbabilityFlow {
     }
 }
 
-impl ProbabilityFlow {
-    /// Samples of the shape `[batch, ...]`, from noise of the process's prior.
-    ///
-    /// # Errors
-    /// If a setting is out of its range, the score fails, or a state is not finite (the error names the time).
-    pub fn sample(
-        &self,
-        process: &dyn NoisingProcess,
-        score: &dyn Score,
-        shape: impl Into<Shape>,
-        generator: &mut Generator,
-        device: &Device,
-    ) -> Result<Sample> {
-        let start = process.prior_sample(shape.into().dims(), generator, device)?;
-        self.sample_from(process, score, &start)
+impl Sampler for ProbabilityFlow {
+    fn name(&self) -> &'static str {
+        "probability flow"
     }
 
-    /// Samples from given noise `x(T)`, `[batch, ...]`; there is no other randomness.
-    ///
-    /// # Errors
-    /// As [`sample`](Self::sample).
-    pub fn sample_from(
-        &self,
-        process: &dyn NoisingProcess,
-        score: &dyn Score,
-        noise: &Tensor,
-    ) -> Result<Sample> {
-        let descent = Descent {
-            steps: self.steps,
-            t_min: self.t_min,
-            denoise: self.denoise,
-            record: self.record,
-            progress: self.progress.then_some("probability flow"),
-        };
-        descent.run(process, score, noise, |score, x, t, next| {
-            self.method.step(&ReverseSde { process, score, noise: 0.0 }, x, t, next)
-        })
+    fn descent(&self) -> Descent {
+        let Self { steps, spacing, t_min, denoise, record, progress, .. } = *self;
+        Descent { steps, spacing, t_min, denoise, record, progress }
+    }
+
+    fn run(&self, way: &Way, start: &Tensor, _: &mut Generator) -> Result<Solution> {
+        let flow = ReverseSde { process: way.process, score: way.score, noise: 0.0 };
+        way.march(start, |x, t, next| self.method.step(&flow, x, t, next))
+    }
+
+    fn is_deterministic(&self) -> bool {
+        true
     }
 }

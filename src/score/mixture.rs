@@ -1,9 +1,12 @@
 //! The exact score of a noised mixture of Gaussians.
 
-use super::{FusedMixture, Score};
+use super::{
+    FusedMixture, Score,
+    noised::{flatten, kernel},
+};
 use crate::{
     Error, Result,
-    diffusion::{NoisingProcess, times_until},
+    diffusion::NoisingProcess,
     distribution::{Density, Mixture},
 };
 use candle_core::Tensor;
@@ -44,8 +47,8 @@ impl MixtureScore {
     /// # Errors
     /// If a sample has not the mixture's dimension, or `t` is not one time in `[0, T]` a sample.
     pub fn log_prob(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let (scales, stds) = self.kernel(x, t)?;
-        self.mixture.noised_log_prob(&self.flatten(x)?, &scales, &stds)
+        let (scales, stds) = kernel(&*self.process, x, t)?;
+        self.mixture.noised_log_prob(&flatten(x, self.mixture.dim())?, &scales, &stds)
     }
 
     /// The score at one time, for loops on plain numbers.
@@ -59,34 +62,12 @@ impl MixtureScore {
         }
         FusedMixture::new(&self.mixture, self.process.mean_scale(t), self.process.std(t))
     }
-
-    /// `x` as `[batch, dim]`.
-    fn flatten(&self, x: &Tensor) -> Result<Tensor> {
-        let dim = self.mixture.dim();
-        match x.dims() {
-            [batch, rest @ ..] if rest.iter().product::<usize>() == dim => {
-                Ok(x.reshape((*batch, dim))?)
-            }
-            dims => {
-                Err(Error::shape("x", dims, format!("[batch, ...] with {dim} numbers a sample")))
-            }
-        }
-    }
-
-    /// `α` and `σ` for each sample, or once where all times agree, as they do in a sampler.
-    fn kernel(&self, x: &Tensor, t: &Tensor) -> Result<(Vec<f64>, Vec<f64>)> {
-        let mut times = times_until(self.process.horizon(), t, x)?;
-        if times.iter().all(|t| *t == times[0]) {
-            times.truncate(1);
-        }
-        Ok(times.into_iter().map(|t| (self.process.mean_scale(t), self.process.std(t))).unzip())
-    }
 }
 
 impl Score for MixtureScore {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        let (scales, stds) = self.kernel(x, t)?;
-        let score = self.mixture.noised_score(&self.flatten(x)?, &scales, &stds)?;
+        let (scales, stds) = kernel(&*self.process, x, t)?;
+        let score = self.mixture.noised_score(&flatten(x, self.mixture.dim())?, &scales, &stds)?;
         Ok(score.reshape(x.shape())?)
     }
 }

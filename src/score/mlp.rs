@@ -1,7 +1,7 @@
 //! A multilayer perceptron for points in a few dimensions.
 
 use super::network::{Architecture, Network, check_times, score_of};
-use super::{Score, fourier_features};
+use super::{Parameterization, Score, fourier_features};
 use crate::diffusion::{NoisingProcess, Process, per_sample};
 use crate::random::Generator;
 use crate::tensor::Parameters;
@@ -21,11 +21,19 @@ pub struct MlpSettings {
     pub layers: usize,
     /// How many Fourier features tell the time, an even number.
     pub features: usize,
+    /// What the last layer is asked for.
+    pub output: Parameterization,
 }
 
 impl Default for MlpSettings {
     fn default() -> Self {
-        Self { dimension: 2, hidden: 128, layers: 3, features: 32 }
+        Self {
+            dimension: 2,
+            hidden: 128,
+            layers: 3,
+            features: 32,
+            output: Parameterization::default(),
+        }
     }
 }
 
@@ -34,7 +42,7 @@ impl Default for MlpSettings {
 /// Every hidden layer is `h ← SiLU(W h + V e(t))` with Fourier features `e(t)` of the time (see
 /// [`fourier_features`]), here with frequencies from N(0, 1): the score of points varies slowly in time. The input is
 /// divided by `√(α_t² + σ_t²)`, the spread of unit-variance data once noised, so that every process feeds numbers of
-/// size one.
+/// size one. With the output of EDM it has EDM's input too: `x/√(σ_t² + α_t² s²)`, and `¼ ln(σ_t/α_t)` for the time.
 ///
 /// ```
 /// use scorebook::{diffusion::VariancePreserving, prelude::*, random::Generator};
@@ -59,14 +67,14 @@ impl Mlp {
     /// A network with random weights.
     ///
     /// # Errors
-    /// If a size is 0 or the number of features odd.
+    /// If a size is 0, the number of features odd, or the output's `data_std` not positive.
     pub fn new(
         settings: MlpSettings,
         process: Process,
         generator: &mut Generator,
         device: &Device,
     ) -> Result<Self> {
-        let MlpSettings { dimension, hidden, layers, features } = settings;
+        let MlpSettings { dimension, hidden, layers, features, output } = settings;
         for (name, size) in [("dimension", dimension), ("hidden", hidden), ("layers", layers)] {
             if size == 0 {
                 return Err(Error::argument(name, size, "at least 1"));
@@ -75,6 +83,7 @@ impl Mlp {
         if features == 0 || features % 2 != 0 {
             return Err(Error::argument("features", features, "an even number, at least 2"));
         }
+        output.check()?;
         let frequencies = generator.normal(features / 2, device)?;
         let mut parameters = Parameters::default();
         parameters.insert_constant("frequencies", &frequencies)?;
@@ -100,15 +109,21 @@ impl Network for Mlp {
             let expected = format!("[batch, {}]", self.settings.dimension);
             return Err(Error::shape("x", x.dims(), expected));
         }
-        let time = fourier_features(t, &self.parameters.get("frequencies")?)?;
-        let scale =
-            per_sample(t, x, |t| self.process.mean_scale(t).hypot(self.process.std(t)).recip())?;
-        let mut h = x.broadcast_mul(&scale)?;
+        let (output, process) = (self.settings.output, &self.process);
+        let (mut h, time) = match output.input(x, t, process)? {
+            Some(input) => input,
+            None => {
+                let size = |t: f64| process.mean_scale(t).hypot(process.std(t));
+                (x.broadcast_mul(&per_sample(t, x, |t| size(t).recip())?)?, t.clone())
+            }
+        };
+        let time = fourier_features(&time, &self.parameters.get("frequencies")?)?;
         for layer in 0..self.settings.layers {
             let by_time = self.parameters.apply_linear(&format!("time{layer}"), &time)?;
             h = (self.parameters.apply_linear(&format!("layer{layer}"), &h)? + by_time)?.silu()?;
         }
-        self.parameters.apply_linear("out", &h)
+        let raw = self.parameters.apply_linear("out", &h)?;
+        output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }
 
     fn parameters(&self) -> &Parameters {

@@ -4,20 +4,27 @@
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
 mod embedding;
+mod empirical;
 mod fused_mixture;
+mod gaussian;
 mod mixture;
 mod mlp;
 pub(crate) mod model;
 mod network;
+mod noised;
+mod parameterization;
 mod tweedie;
 mod unet;
 
 pub use embedding::fourier_features;
+pub use empirical::EmpiricalScore;
 pub use fused_mixture::FusedMixture;
+pub use gaussian::GaussianScore;
 pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};
-pub use network::{Architecture, Network};
+pub use network::{Architecture, Network, Trainable};
+pub use parameterization::Parameterization;
 pub use tweedie::tweedie;
 pub use unet::{Unet, UnetSettings};
 

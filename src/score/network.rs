@@ -12,7 +12,8 @@ use serde::{Deserialize, Serialize};
 /// Its output is scaled by `1/σ_t`, so that what the layers learn, `σ_t s_θ ≈ -E[z | x_t]`, is of size one at every
 /// time (notes 003, "score-SDE / NCSN output scaling").
 pub trait Network: Score {
-    /// `σ_t s_θ(x, t)`, differentiable in the parameters; `x` `[batch, ...]`, `t` `[batch]`.
+    /// `σ_t s_θ(x, t)`, differentiable in the parameters and in `x`; `x` `[batch, ...]`, `t` `[batch]`. What the layers
+    /// themselves are asked for may be another [`Parameterization`](super::Parameterization); it is converted.
     ///
     /// # Errors
     /// If the shapes are not those that the network was made for.
@@ -56,11 +57,35 @@ impl Architecture {
     }
 }
 
-/// The score `noise_output / σ_t`; its network must be frozen.
+/// A network as a score `s_θ(x, t)` that is differentiable in its parameters and in `x`: what a loss takes.
+///
+/// A [`Network`] is a score by itself, but one for sampling: differentiable in `x` alone.
+///
+/// ```
+/// use scorebook::{prelude::*, score::{Mlp, MlpSettings, Network, Score, Trainable}};
+///
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default().into();
+/// let network = Mlp::new(MlpSettings::default(), process, &mut generator, &Device::Cpu)?;
+/// let (x, t) = (generator.normal((5, 2), &Device::Cpu)?, Tensor::full(0.5f32, 5, &Device::Cpu)?);
+/// let gradients = Trainable(&network).score(&x, &t)?.sum_all()?.backward()?;
+/// assert!(network.parameters().iter().all(|(_, variable)| gradients.get(variable).is_some()));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+#[derive(Clone, Copy)]
+pub struct Trainable<'a>(pub &'a dyn Network);
+
+impl Score for Trainable<'_> {
+    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+        let process = self.0.process();
+        let output = self.0.noise_output(x, t)?;
+        Ok(output.broadcast_div(&per_sample(t, x, |t| process.std(t))?)?)
+    }
+}
+
+/// The score `noise_output / σ_t`, differentiable in `x`; its network must be frozen.
 pub(super) fn score_of(network: &impl Network, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-    let process = network.process();
-    let output = network.noise_output(&x.detach(), &t.detach())?;
-    Ok(output.broadcast_div(&per_sample(t, x, |t| process.std(t))?)?)
+    Trainable(network).score(x, &t.detach())
 }
 
 /// `x` and `t` have the same batch.

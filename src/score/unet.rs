@@ -1,7 +1,7 @@
 //! The small U-Net of Song's tutorial, for grey 28×28 images and others of that size.
 
 use super::network::{Architecture, Network, check_times, score_of};
-use super::{Score, fourier_features};
+use super::{Parameterization, Score, fourier_features};
 use crate::diffusion::Process;
 use crate::random::Generator;
 use crate::tensor::{self, Convolution, Norm, Parameters};
@@ -22,11 +22,19 @@ pub struct UnetSettings {
     pub embedding: usize,
     /// The standard deviation of the Fourier frequencies of the time.
     pub frequency_std: f64,
+    /// What the last convolution is asked for.
+    pub output: Parameterization,
 }
 
 impl Default for UnetSettings {
     fn default() -> Self {
-        Self { image_channels: 1, channels: [32, 64, 128, 256], embedding: 256, frequency_std: 30. }
+        Self {
+            image_channels: 1,
+            channels: [32, 64, 128, 256],
+            embedding: 256,
+            frequency_std: 30.,
+            output: Parameterization::default(),
+        }
     }
 }
 
@@ -37,6 +45,8 @@ impl Default for UnetSettings {
 /// enters as Gaussian Fourier features (see [`fourier_features`]), the output is scaled by `1/σ_t`. With the default
 /// channels it has 1.1 million parameters. It takes the image sizes that the strides map back onto themselves: 28, and
 /// every other multiple of 8 plus 4 from 20 on.
+///
+/// With the output of EDM it has EDM's input too: `x/√(σ_t² + α_t² s²)`, and `¼ ln(σ_t/α_t)` for the time.
 ///
 /// The tutorial normalises the last block in groups of one channel, which makes it blind to the time; here it has the
 /// groups of the first block.
@@ -76,15 +86,16 @@ impl Unet {
     /// A network with random weights.
     ///
     /// # Errors
-    /// If the channels do not fit the groups of the normalisation (4 at the finest resolution, 32 below) or the
-    /// embedding is odd.
+    /// If the channels do not fit the groups of the normalisation (4 at the finest resolution, 32 below), the
+    /// embedding is odd, or the output's `data_std` not positive.
     pub fn new(
         settings: UnetSettings,
         process: Process,
         generator: &mut Generator,
         device: &Device,
     ) -> Result<Self> {
-        let UnetSettings { image_channels, channels, embedding, frequency_std } = settings;
+        let UnetSettings { image_channels, channels, embedding, frequency_std, output } = settings;
+        output.check()?;
         if image_channels == 0 {
             return Err(Error::argument("image_channels", 0, "at least 1"));
         }
@@ -180,10 +191,12 @@ impl Unet {
 impl Network for Unet {
     fn noise_output(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         self.check(x, t)?;
-        let time = fourier_features(t, &self.parameters.get("frequencies")?)?;
+        let (output, process) = (self.settings.output, &self.process);
+        let (h, time) = output.input(x, t, process)?.unwrap_or_else(|| (x.clone(), t.clone()));
+        let time = fourier_features(&time, &self.parameters.get("frequencies")?)?;
         let time = self.parameters.apply_linear("embed", &time)?.silu()?;
         // Inside, channels lie side by side.
-        let mut h = x.permute((0, 2, 3, 1))?.contiguous()?;
+        let mut h = h.permute((0, 2, 3, 1))?.contiguous()?;
         let mut skips = vec![];
         for (level, stride) in STRIDES.into_iter().enumerate() {
             let groups = if level == 0 { FINEST_GROUPS } else { GROUPS };
@@ -204,7 +217,8 @@ impl Network for Unet {
         }
         h = tensor::conv_transpose2d(&h, &self.parameters.get("out.weight")?, 1, 0, 0)?;
         h = h.broadcast_add(&self.parameters.get("out.bias")?)?;
-        Ok(h.permute((0, 3, 1, 2))?.contiguous()?)
+        let raw = h.permute((0, 3, 1, 2))?.contiguous()?;
+        output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }
 
     fn parameters(&self) -> &Parameters {

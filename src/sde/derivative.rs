@@ -1,4 +1,5 @@
-//! Derivatives of a dispersion along its own columns, by central differences: any function will do.
+//! Derivatives of a dispersion, along its own columns and along the coordinates, by central differences: any function
+//! will do.
 
 use super::{Dispersion, Sde, solver::scalar};
 use crate::{Error, Result};
@@ -33,6 +34,47 @@ pub(super) fn noise_induced_drift(
         }
     }
     Ok(sum.map(|sum| sum * 0.5).transpose()?)
+}
+
+/// `Σ_j ∂_j G_ij` with `G = g gᵀ`; `None` where the dispersion is a number.
+pub(super) fn covariance_divergence(
+    sde: &(impl Sde + ?Sized),
+    x: &Tensor,
+    t: f64,
+) -> Result<Option<Tensor>> {
+    divergence(sde, x, t, Dispersion::covariance)
+}
+
+/// `Σ_j ∂_j g_jk`, one number a noise; `None` where the dispersion is a number.
+pub(crate) fn dispersion_divergence(
+    sde: &(impl Sde + ?Sized),
+    x: &Tensor,
+    t: f64,
+) -> Result<Option<Tensor>> {
+    divergence(sde, x, t, Dispersion::apply_transposed)
+}
+
+/// `Σ_j ∂_j row(g, e_j)` over the unit vectors `e_j`: two evaluations of `g` a coordinate.
+fn divergence(
+    sde: &(impl Sde + ?Sized),
+    x: &Tensor,
+    t: f64,
+    row: impl Fn(&Dispersion, &Tensor) -> Result<Tensor>,
+) -> Result<Option<Tensor>> {
+    if let Dispersion::Scalar(_) = sde.dispersion(x, t)? {
+        return Ok(None);
+    }
+    let reach =
+        (per_sample(x)?.affine(1.0, 1.0)? * difference(x.dtype()))?.reshape(batch_dims(x))?;
+    let mut sum: Option<Tensor> = None;
+    for unit in coordinates(x) {
+        let unit = unit?;
+        let way = unit.broadcast_mul(&reach)?;
+        let above = row(&sde.dispersion(&(x + &way)?, t)?, &unit)?;
+        let below = row(&sde.dispersion(&(x - &way)?, t)?, &unit)?;
+        sum = Some(add(sum, (above - below)?.broadcast_div(&(&reach * 2.0)?)?)?);
+    }
+    Ok(sum)
 }
 
 fn add(sum: Option<Tensor>, term: Tensor) -> Result<Tensor> {

@@ -37,6 +37,43 @@ impl Dispersion {
         }
     }
 
+    /// `gᵀ v` for a vector `v` of the shape of the state: one number a noise.
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn apply_transposed(&self, v: &Tensor) -> Result<Tensor> {
+        match self {
+            Self::Matrix(g) => Ok(v.unsqueeze(1)?.broadcast_matmul(g)?.squeeze(1)?),
+            _ => self.apply(v),
+        }
+    }
+
+    /// `G v` for a vector `v` of the shape of the state, with the rate of covariance `G = g gᵀ` of the noise.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, sde::Dispersion};
+    ///
+    /// let v = Tensor::new(&[[1f64, 0.0]], &Device::Cpu)?;
+    /// let g = Dispersion::Matrix(Tensor::new(&[[1f64, 0.0], [3.0, 4.0]], &Device::Cpu)?);
+    /// assert_eq!(g.covariance(&v)?.to_vec2::<f64>()?, [[1.0, 3.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the shapes do not fit.
+    pub fn covariance(&self, v: &Tensor) -> Result<Tensor> {
+        self.apply(&self.apply_transposed(v)?)
+    }
+
+    /// `λ g`.
+    pub(crate) fn scaled(self, level: f64) -> Result<Self> {
+        Ok(match self {
+            Self::Scalar(g) => Self::Scalar(level * g),
+            Self::Diagonal(g) => Self::Diagonal((g * level)?),
+            Self::Matrix(g) => Self::Matrix((g * level)?),
+        })
+    }
+
     /// The shape of the increments that drive a state `x`.
     ///
     /// # Errors

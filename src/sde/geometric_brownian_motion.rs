@@ -60,6 +60,10 @@ impl Sde for GeometricBrownianMotion {
     fn stratonovich_drift(&self, x: &Tensor, _t: f64) -> Result<Tensor> {
         Ok((x * (self.mu - 0.5 * self.sigma.powi(2)))?)
     }
+
+    fn covariance_divergence(&self, x: &Tensor, _t: f64) -> Result<Option<Tensor>> {
+        Ok(Some((x * (2.0 * self.sigma.powi(2)))?))
+    }
 }
 
 impl ExactTransition for GeometricBrownianMotion {

@@ -37,6 +37,7 @@ mod stochastic_heun;
 mod stratonovich;
 
 pub use adaptive::Adaptive;
+pub(crate) use derivative::dispersion_divergence;
 pub use dispersion::Dispersion;
 pub use dormand_prince::DormandPrince;
 pub use equation::{Ito, Sde};

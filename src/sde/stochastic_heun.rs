@@ -60,7 +60,10 @@ impl Solver for StochasticHeun {
     ) -> Result<Tensor> {
         let h = next - t;
         let slope = |x: &Tensor, t: f64| -> Result<Tensor> {
-            let drift = (sde.stratonovich_drift(x, t)? * h)?;
+            let drift = sde.stratonovich_drift(x, t)?;
+            // Downward in time the mean adds its noise-induced drift on the other side: `f + ½ Σ (g_j·∇) g_j`.
+            let drift = if h > 0.0 { drift } else { ((sde.drift(x, t)? * 2.0)? - drift)? };
+            let drift = (drift * h)?;
             Ok((drift + sde.dispersion(x, t)?.apply(&noise.dw)?)?)
         };
         let first = slope(x, t)?;

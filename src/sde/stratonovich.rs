@@ -39,4 +39,8 @@ impl<S: Sde> Sde for Stratonovich<S> {
     fn stratonovich_drift(&self, x: &Tensor, t: f64) -> Result<Tensor> {
         self.0.drift(x, t)
     }
+
+    fn covariance_divergence(&self, x: &Tensor, t: f64) -> Result<Option<Tensor>> {
+        self.0.covariance_divergence(x, t)
+    }
 }

@@ -5,6 +5,7 @@ use super::{contiguous, with_values};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
+use std::borrow::Cow;
 use std::sync::Mutex;
 
 /// What [`group_norm_silu`] does to a feature map beside its SiLU.
@@ -113,74 +114,84 @@ struct ImageNorm<'a> {
     pub epsilon: f32,
 }
 
-/// Calls `f` with the numbers of sixteen channels from `from` on, pixel by pixel; with fewer where there are no more,
-/// filled up with zeros.
-#[inline(always)]
-fn each_pixel(x: &[f32], channels: usize, from: usize, mut f: impl FnMut(usize, &Lanes)) {
-    let width = LANES.min(channels - from);
-    for (pixel, x) in x.chunks_exact(channels).enumerate() {
-        match x[from..].first_chunk::<LANES>() {
-            Some(x) => f(pixel, x),
-            None => {
-                let mut lanes = [0f32; LANES];
-                lanes[..width].copy_from_slice(&x[from..]);
-                f(pixel, &lanes);
-            }
-        }
+/// Whole vectors of channels: a map `[pixels, channels]` with zero channels behind the others where they do not fill
+/// the last vector.
+fn whole_vectors(x: &[f32], channels: usize) -> Cow<'_, [f32]> {
+    if channels.is_multiple_of(LANES) {
+        return Cow::Borrowed(x);
+    }
+    let mut out = Vec::with_capacity(x.len() / channels * channels.next_multiple_of(LANES));
+    for x in x.chunks_exact(channels) {
+        out.extend_from_slice(x);
+        out.resize(out.len().next_multiple_of(LANES), 0.0);
+    }
+    Cow::Owned(out)
+}
+
+/// The numbers of a map in [`whole_vectors`] without those that fill it up.
+fn without_filling(wide: &[f32], channels: usize, out: &mut [f32]) {
+    let width = channels.next_multiple_of(LANES);
+    for (wide, out) in wide.chunks_exact(width).zip(out.chunks_exact_mut(channels)) {
+        out.copy_from_slice(&wide[..channels]);
     }
 }
 
-/// Sixteen numbers of `x` from `from` on, filled up with zeros.
-#[inline(always)]
-fn lanes_of(x: &[f32], from: usize) -> Lanes {
-    let mut lanes = [0f32; LANES];
-    let width = LANES.min(x.len() - from);
-    lanes[..width].copy_from_slice(&x[from..][..width]);
-    lanes
+/// A number for each channel, in whole vectors.
+fn vectors(channels: usize) -> Vec<Lanes> {
+    vec![[0f32; LANES]; channels.div_ceil(LANES)]
 }
 
-/// `out[c] = Σ f(x, c)` over the pixels of each channel.
+/// `Σ x` over the pixels of each channel, or with `offset` `Σ (x + offset)²`.
 #[inline(always)]
-fn channel_sums(x: &[f32], out: &mut [f32], offset: &[f32], f: impl Fn(f32, f32) -> f32) {
-    let channels = out.len();
-    for from in (0..channels).step_by(LANES) {
-        let offset = lanes_of(offset, from);
+fn channel_sums(x: &[Lanes], out: &mut [Lanes], offset: Option<&[Lanes]>) {
+    let width = out.len();
+    for v in 0..width {
         // Four running sums: one alone would wait for itself.
         let mut sums = [[0f32; LANES]; 4];
-        each_pixel(x, channels, from, |pixel, x| {
-            let sums = &mut sums[pixel % 4];
-            for l in 0..LANES {
-                sums[l] += f(x[l], offset[l]);
+        let offset = offset.map(|offset| offset[v]);
+        for (pixel, x) in x.iter().skip(v).step_by(width).enumerate() {
+            let sum = &mut sums[pixel % 4];
+            match offset {
+                None => {
+                    for l in 0..LANES {
+                        sum[l] += x[l];
+                    }
+                }
+                Some(offset) => {
+                    for l in 0..LANES {
+                        sum[l] += (x[l] + offset[l]) * (x[l] + offset[l]);
+                    }
+                }
             }
-        });
-        let width = LANES.min(channels - from);
-        for l in 0..width {
-            out[from + l] = (sums[0][l] + sums[1][l]) + (sums[2][l] + sums[3][l]);
+        }
+        for l in 0..LANES {
+            out[v][l] = (sums[0][l] + sums[1][l]) + (sums[2][l] + sums[3][l]);
         }
     }
 }
 
 vectorised! {
-    /// `y = SiLU(GroupNorm(x + shift))` of one image; the moments in two passes, which cancel no digits.
-    fn forward(norm: ImageNorm, x: &[f32], y: &mut [f32], moments: &mut [[f32; 2]]) {
+    /// `y = SiLU(GroupNorm(x + shift))` of one image, in whole vectors; the moments in two passes, which cancel no
+    /// digits.
+    fn forward(norm: ImageNorm, x: &[Lanes], y: &mut [Lanes], moments: &mut [[f32; 2]]) {
         let channels = norm.shift.len();
-        let (pixels, size) = (x.len() / channels, channels / norm.groups);
+        let width = channels.div_ceil(LANES);
+        let (pixels, size) = (x.len() / width, channels / norm.groups);
         let n = (pixels * size) as f32;
-        let mut sums = vec![0f32; channels];
-        let mut offsets = vec![0f32; channels];
-        channel_sums(x, &mut sums, &offsets, |x, _| x);
+        let (mut sums, mut offsets) = (vectors(channels), vectors(channels));
+        channel_sums(x, &mut sums, None);
         for group in 0..norm.groups {
             let members = group * size..(group + 1) * size;
             let shifts = norm.shift[members.clone()].iter().sum::<f32>() * pixels as f32;
-            let mean = (sums[members.clone()].iter().sum::<f32>() + shifts) / n;
+            let mean = (sums.as_flattened()[members.clone()].iter().sum::<f32>() + shifts) / n;
             moments[group][0] = mean;
             for c in members {
-                offsets[c] = norm.shift[c] - mean;
+                offsets.as_flattened_mut()[c] = norm.shift[c] - mean;
             }
         }
-        channel_sums(x, &mut sums, &offsets, |x, offset| (x + offset) * (x + offset));
+        channel_sums(x, &mut sums, Some(&offsets));
         // z = factor x + summand.
-        let (factors, summands) = (&mut sums, &mut offsets);
+        let (factors, summands) = (sums.as_flattened_mut(), offsets.as_flattened_mut());
         for group in 0..norm.groups {
             let members = group * size..(group + 1) * size;
             let variance = factors[members.clone()].iter().sum::<f32>() / n;
@@ -191,83 +202,64 @@ vectorised! {
                 summands[c] = summands[c] * factors[c] + norm.bias[c];
             }
         }
-        let silu = |x: f32, factor: f32, summand: f32| {
-            let z = x.mul_add(factor, summand);
-            z * sigmoid(z)
-        };
-        for (x, y) in x.chunks_exact(channels).zip(y.chunks_exact_mut(channels)) {
-            let (xs, x_rest) = x.as_chunks::<LANES>();
-            let (ys, y_rest) = y.as_chunks_mut::<LANES>();
-            let (fs, f_rest) = factors.as_chunks::<LANES>();
-            let (ss, s_rest) = summands.as_chunks::<LANES>();
-            for (((x, y), f), s) in xs.iter().zip(ys).zip(fs).zip(ss) {
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+            for (v, (x, y)) in x.iter().zip(y).enumerate() {
+                let (factor, summand) = (&sums[v], &offsets[v]);
                 for l in 0..LANES {
-                    y[l] = silu(x[l], f[l], s[l]);
+                    let z = x[l].mul_add(factor[l], summand[l]);
+                    y[l] = z * sigmoid(z);
                 }
-            }
-            for (((x, y), f), s) in x_rest.iter().zip(y_rest).zip(f_rest).zip(s_rest) {
-                *y = silu(*x, *f, *s);
             }
         }
     }
 }
 
-/// What the backward pass of one image fills or adds to.
+/// What the backward pass of one image fills (`x`, `shift`) or adds to.
 struct NormGradients<'a> {
-    x: &'a mut [f32],
+    x: &'a mut [Lanes],
     shift: &'a mut [f32],
     weight: &'a mut [f32],
     bias: &'a mut [f32],
 }
 
 vectorised! {
-    fn backward(norm: ImageNorm, moments: &[[f32; 2]], x: &[f32], gradient: &[f32], out: NormGradients) {
+    fn backward(norm: ImageNorm, moments: &[[f32; 2]], x: &[Lanes], gradient: &[Lanes], out: NormGradients) {
         let channels = norm.shift.len();
-        let (pixels, size) = (x.len() / channels, channels / norm.groups);
+        let width = channels.div_ceil(LANES);
+        let (pixels, size) = (x.len() / width, channels / norm.groups);
         let n = (pixels * size) as f32;
-        let (mut totals, mut totals_x) = (vec![0f32; channels], vec![0f32; channels]);
-        let (mut scales, mut offsets) = (vec![0f32; channels], vec![0f32; channels]);
+        let (mut totals, mut totals_x) = (vectors(channels), vectors(channels));
+        let (mut scales, mut offsets) = (vectors(channels), vectors(channels));
+        let (mut weights, mut biases) = (vectors(channels), vectors(channels));
+        weights.as_flattened_mut()[..channels].copy_from_slice(norm.weight);
+        biases.as_flattened_mut()[..channels].copy_from_slice(norm.bias);
         for c in 0..channels {
             let [mean, scale] = moments[c / size];
-            scales[c] = scale;
-            offsets[c] = (norm.shift[c] - mean) * scale;
+            scales.as_flattened_mut()[c] = scale;
+            offsets.as_flattened_mut()[c] = (norm.shift[c] - mean) * scale;
         }
         // First the gradient of z, kept in out.x, and its sums alone and times x̂, the normalised map.
-        for from in (0..channels).step_by(LANES) {
-            let width = LANES.min(channels - from);
-            let (scale, offset) = (lanes_of(&scales, from), lanes_of(&offsets, from));
-            let (weight, bias) = (lanes_of(norm.weight, from), lanes_of(norm.bias, from));
+        for v in 0..width {
+            let (scale, offset, weight, bias) = (scales[v], offsets[v], weights[v], biases[v]);
             let (mut sums, mut sums_x) = ([0f32; LANES], [0f32; LANES]);
-            each_pixel(x, channels, from, |pixel, x| {
-                let at = pixel * channels + from;
-                let mut add = |dy: &Lanes, dz: &mut Lanes| {
-                    for l in 0..LANES {
-                        let normal = x[l].mul_add(scale[l], offset[l]);
-                        let z = normal.mul_add(weight[l], bias[l]);
-                        let s = sigmoid(z);
-                        let v = dy[l] * s * (z - z * s + 1.0);
-                        dz[l] = v;
-                        sums[l] += v;
-                        sums_x[l] += v * normal;
-                    }
-                };
-                if width == LANES {
-                    let dy = gradient[at..].first_chunk().expect("as long as x");
-                    add(dy, out.x[at..].first_chunk_mut().expect("as long as x"));
-                } else {
-                    // Where dy is filled up with zeros, nothing is added to the sums.
-                    let (mut dy, mut dz) = ([0f32; LANES], [0f32; LANES]);
-                    dy[..width].copy_from_slice(&gradient[at..][..width]);
-                    add(&dy, &mut dz);
-                    out.x[at..][..width].copy_from_slice(&dz[..width]);
+            let maps = x.iter().zip(gradient).zip(out.x.iter_mut());
+            for ((x, dy), dz) in maps.skip(v).step_by(width) {
+                for l in 0..LANES {
+                    let normal = x[l].mul_add(scale[l], offset[l]);
+                    let z = normal.mul_add(weight[l], bias[l]);
+                    let s = sigmoid(z);
+                    let value = dy[l] * s * (z - z * s + 1.0);
+                    dz[l] = value;
+                    sums[l] += value;
+                    sums_x[l] += value * normal;
                 }
-            });
-            totals[from..][..width].copy_from_slice(&sums[..width]);
-            totals_x[from..][..width].copy_from_slice(&sums_x[..width]);
+            }
+            (totals[v], totals_x[v]) = (sums, sums_x);
         }
         // Then dx = scale (weight dz - mean_dx - x̂ mean_dx_x), and its sum over the pixels for the shift.
+        let (totals, totals_x) = (totals.as_flattened(), totals_x.as_flattened());
         let (mut of_dz, mut of_x, mut constants) =
-            (vec![0f32; channels], vec![0f32; channels], vec![0f32; channels]);
+            (vectors(channels), vectors(channels), vectors(channels));
         for group in 0..norm.groups {
             let members = group * size..(group + 1) * size;
             let (mut mean_dx, mut mean_dx_x) = (0f32, 0f32);
@@ -278,36 +270,25 @@ vectorised! {
                 mean_dx_x += totals_x[c] * norm.weight[c] / n;
             }
             for c in members {
-                of_dz[c] = scales[c] * norm.weight[c];
-                of_x[c] = -scales[c] * scales[c] * mean_dx_x;
-                constants[c] = -scales[c] * (mean_dx + offsets[c] * mean_dx_x);
+                let (scale, offset) = (scales.as_flattened()[c], offsets.as_flattened()[c]);
+                of_dz.as_flattened_mut()[c] = scale * norm.weight[c];
+                of_x.as_flattened_mut()[c] = -scale * scale * mean_dx_x;
+                constants.as_flattened_mut()[c] = -scale * (mean_dx + offset * mean_dx_x);
             }
         }
-        for from in (0..channels).step_by(LANES) {
-            let width = LANES.min(channels - from);
-            let (of_dz, of_x, constant) =
-                (lanes_of(&of_dz, from), lanes_of(&of_x, from), lanes_of(&constants, from));
-            let mut sums = [[0f32; LANES]; 2];
-            each_pixel(x, channels, from, |pixel, x| {
-                let at = pixel * channels + from;
-                let sums = &mut sums[pixel % 2];
-                if width == LANES {
-                    let dx: &mut Lanes = out.x[at..].first_chunk_mut().expect("as long as x");
-                    for l in 0..LANES {
-                        dx[l] = dx[l].mul_add(of_dz[l], x[l].mul_add(of_x[l], constant[l]));
-                        sums[l] += dx[l];
-                    }
-                } else {
-                    for (l, dx) in out.x[at..][..width].iter_mut().enumerate() {
-                        *dx = dx.mul_add(of_dz[l], x[l].mul_add(of_x[l], constant[l]));
-                        sums[l] += *dx;
-                    }
+        let mut shifts = vectors(channels);
+        for v in 0..width {
+            let (of_dz, of_x, constant) = (of_dz[v], of_x[v], constants[v]);
+            let mut sums = [0f32; LANES];
+            for (x, dx) in x.iter().zip(out.x.iter_mut()).skip(v).step_by(width) {
+                for l in 0..LANES {
+                    dx[l] = dx[l].mul_add(of_dz[l], x[l].mul_add(of_x[l], constant[l]));
+                    sums[l] += dx[l];
                 }
-            });
-            for l in 0..width {
-                out.shift[from + l] = sums[0][l] + sums[1][l];
             }
+            shifts[v] = sums;
         }
+        out.shift.copy_from_slice(&shifts.as_flattened()[..channels]);
     }
 }
 
@@ -334,7 +315,15 @@ impl<'a> BatchNorms<'a> {
         let map = x.len() / (moments.len() / self.groups);
         let maps = x.chunks_exact(map).zip(y.chunks_exact_mut(map));
         for (i, ((x, y), moments)) in maps.zip(moments.chunks_exact_mut(self.groups)).enumerate() {
-            forward(self.image(first + i), x, y, moments);
+            let norm = self.image(first + i);
+            if self.channels.is_multiple_of(LANES) {
+                forward(norm, x.as_chunks().0, y.as_chunks_mut().0, moments);
+            } else {
+                let x = whole_vectors(x, self.channels);
+                let mut wide = vec![0f32; x.len()];
+                forward(norm, x.as_chunks().0, wide.as_chunks_mut().0, moments);
+                without_filling(&wide, self.channels, y);
+            }
         }
     }
 
@@ -363,14 +352,21 @@ impl<'a> BatchNorms<'a> {
                 let parts = of_x.chunks_exact_mut(map).zip(of_shift.chunks_exact_mut(channels));
                 for (image, (of_x, of_shift)) in (i * share..).zip(parts) {
                     let moments = &moments[image * self.groups..][..self.groups];
-                    let (x, gradient) = (&x[image * map..][..map], &gradient[image * map..][..map]);
-                    let out = NormGradients {
-                        x: of_x,
-                        shift: of_shift,
-                        weight: of_weight,
-                        bias: of_bias,
-                    };
-                    backward(self.image(image), moments, x, gradient, out);
+                    let x = whole_vectors(&x[image * map..][..map], channels);
+                    let gradient = whole_vectors(&gradient[image * map..][..map], channels);
+                    let (x, gradient) = (x.as_chunks().0, gradient.as_chunks().0);
+                    let (weight, bias) = (&mut *of_weight, &mut *of_bias);
+                    let norm = self.image(image);
+                    if channels.is_multiple_of(LANES) {
+                        let of_x = of_x.as_chunks_mut().0;
+                        let out = NormGradients { x: of_x, shift: of_shift, weight, bias };
+                        backward(norm, moments, x, gradient, out);
+                    } else {
+                        let mut wide = vec![[0f32; LANES]; x.len()];
+                        let out = NormGradients { x: &mut wide, shift: of_shift, weight, bias };
+                        backward(norm, moments, x, gradient, out);
+                        without_filling(wide.as_flattened(), channels, of_x);
+                    }
                 }
                 sum
             })

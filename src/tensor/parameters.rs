@@ -168,6 +168,19 @@ impl Parameters {
         Ok(Self { variables, ..Self::default() })
     }
 
+    /// Puts the values of `other`, which has the same names and shapes, into these variables.
+    pub(crate) fn take_values_of(&self, other: &Self) -> Result<()> {
+        for (variable, value) in self.variables.values().zip(other.variables.values()) {
+            variable.set(&value.as_detached_tensor())?;
+        }
+        Ok(())
+    }
+
+    /// The type of the variables; F32 where there are none.
+    pub(crate) fn dtype(&self) -> DType {
+        self.variables.values().next().map_or(DType::F32, |variable| variable.dtype())
+    }
+
     /// All values, the constants too, each under `prefix + name`: what is written to a file.
     pub fn to_map(&self, prefix: &str) -> HashMap<String, Tensor> {
         let all = self.variables.iter().chain(&self.constants);

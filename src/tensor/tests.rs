@@ -270,7 +270,9 @@ fn adam_in_place_is_adam() {
             let gradient = normal(&mut generator, &[37], dtype);
             let root = 1.0 / (1.0 - 0.999f64.powi(n)).sqrt();
             let rate = 0.01 / (1.0 - 0.9f64.powi(n));
-            let step = AdamStep { scale: 0.5, beta1: 0.9, beta2: 0.999, epsilon: 1e-8, rate, root };
+            let (beta1, beta2) = (0.9, 0.999);
+            let step =
+                AdamStep { scale: 0.5, keep: 0.999, beta1, beta2, epsilon: 1e-8, rate, root };
             adam_step(&step, &weight, &gradient, &first, &second).unwrap();
             average_into(&average, &weight, 0.9).unwrap();
         }

@@ -1,10 +1,42 @@
-//! Denoising score matching: the training loop.
+//! Score matching: the losses, from explicit to denoising, and the training loop.
 
+mod average;
+mod checkpoint;
 mod denoising;
+mod derivative;
+mod explicit;
+mod implicit;
+mod live;
+mod log;
+mod loss_by_time;
+mod minimize;
+mod optimizer;
+mod report;
+mod schedule;
+mod settings;
 mod source;
+mod time_sampling;
 mod training;
+mod validation;
+mod variational;
+mod weighting;
 
-pub use denoising::{DenoisingLoss, denoising_loss};
+pub use checkpoint::Checkpoint;
+pub use denoising::{DenoisingLoss, denoising_loss, denoising_score_matching};
+pub use derivative::DirectionalDerivative;
+pub use explicit::explicit_score_matching;
+pub use implicit::{implicit_score_matching, sliced_score_matching};
+pub use log::Log;
+pub use loss_by_time::{LossByTime, TimeBin};
+pub use minimize::{Minimization, minimize};
+pub use optimizer::Optimizer;
+pub use report::{Report, Step};
+pub use schedule::Schedule;
+pub use settings::TrainingSettings;
 pub use source::Source;
 pub(crate) use source::epoch_indices;
-pub use training::{Checkpoint, Report, Step, Training, TrainingSettings};
+pub use time_sampling::TimeSampling;
+pub use training::Training;
+pub use validation::Validation;
+pub use variational::{BoundTerms, chain_bound, continuous_bound, transition_weight};
+pub use weighting::Weighting;

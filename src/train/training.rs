@@ -1,96 +1,14 @@
-//! The training loop: Adam with warm-up and clipping, a moving average of the weights, checkpoints.
+//! The training loop.
 
-use super::{DenoisingLoss, Source};
-use crate::diffusion::Process;
+use super::validation::HeldOut;
+use super::{Log, LossByTime, Report, Source, Step, TrainingSettings, Validation};
 use crate::random::Generator;
-use crate::score::{Architecture, Network, model};
-use crate::tensor::{AdamStep, Parameters, adam_step, average_into};
+use crate::score::Network;
+use crate::tensor::{Parameters, average_into, values};
 use crate::{Error, Result, interrupt};
 use candle_core::backprop::GradStore;
-use candle_core::{Device, Tensor};
-use serde::{Deserialize, Serialize};
-use std::path::Path;
+use candle_core::{Tensor, Var};
 use std::time::Instant;
-
-/// The settings of a [`Training`].
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct TrainingSettings {
-    /// How many samples a step takes.
-    pub batch: usize,
-    /// Adam's step size, after the warm-up.
-    pub learning_rate: f64,
-    /// Over how many steps the step size grows linearly to `learning_rate`.
-    pub warmup: u64,
-    /// The largest Euclidean norm of the whole gradient; a longer one is scaled down to it.
-    pub clip: f64,
-    /// The decay of the moving average of the weights, `w̄ ← decay w̄ + (1 - decay) w`; in the first steps
-    /// `(1 + n) / (10 + n)` where that is less.
-    pub ema: f64,
-    /// The earliest time of the loss.
-    pub t_min: f64,
-    /// The seed of the order of the samples, the times and the noise.
-    pub seed: u64,
-}
-
-impl Default for TrainingSettings {
-    fn default() -> Self {
-        Self {
-            batch: 64,
-            learning_rate: 1e-3,
-            warmup: 500,
-            clip: 1.,
-            ema: 0.999,
-            t_min: 1e-5,
-            seed: 0,
-        }
-    }
-}
-
-impl TrainingSettings {
-    fn check(&self) -> Result<()> {
-        if self.batch == 0 {
-            return Err(Error::argument("batch", 0, "at least 1"));
-        }
-        let positive = |name, value: f64| match value.is_finite() && value > 0.0 {
-            true => Ok(()),
-            false => Err(Error::argument(name, value, "a positive number")),
-        };
-        positive("learning_rate", self.learning_rate)?;
-        positive("clip", self.clip)?;
-        positive("t_min", self.t_min)?;
-        match (0.0..1.0).contains(&self.ema) {
-            true => Ok(()),
-            false => {
-                Err(Error::argument("ema", self.ema, "a decay from 0 up to but not including 1"))
-            }
-        }
-    }
-}
-
-/// What one step tells its watcher.
-#[derive(Clone, Copy, Debug)]
-pub struct Step {
-    /// How many steps have been made in all, this one included.
-    pub step: u64,
-    /// The loss of the step's batch.
-    pub loss: f64,
-    /// The Euclidean norm of the whole gradient, before clipping.
-    pub gradient_norm: f64,
-    /// Samples a second, over this run so far.
-    pub throughput: f64,
-}
-
-/// What a run of steps did.
-#[derive(Clone, Debug, Default)]
-pub struct Report {
-    /// The loss of every step of the run.
-    pub losses: Vec<f64>,
-    /// Whether the run was asked to stop before its last step. Nothing is lost: `run` again to go on.
-    pub interrupted: bool,
-    /// How long it took, in seconds.
-    pub seconds: f64,
-}
 
 /// A training of a network by denoising score matching: its state between steps.
 ///
@@ -117,38 +35,19 @@ pub struct Report {
 /// ```
 #[derive(Clone, Debug)]
 pub struct Training<N: Network + Clone> {
-    settings: TrainingSettings,
-    network: N,
-    average: N,
-    first: Parameters,
-    second: Parameters,
-    step: u64,
+    pub(super) settings: TrainingSettings,
+    pub(super) network: N,
+    pub(super) average: N,
+    /// What the optimiser keeps between steps.
+    pub(super) moments: Vec<Parameters>,
+    /// The weights and the moments before the step that is being made, to go back to.
+    before: Vec<Parameters>,
+    pub(super) step: u64,
+    /// The least loss on the held-out samples, and after which step it was.
+    pub(super) best: Option<(u64, f64)>,
+    held_out: Option<HeldOut>,
+    log: Option<Log>,
 }
-
-/// What a checkpoint says beside its tensors.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Checkpoint {
-    /// The settings of the training.
-    pub settings: TrainingSettings,
-    /// The network.
-    pub architecture: Architecture,
-    /// The noising process whose score is learned.
-    pub process: Process,
-    /// How many steps have been made.
-    pub step: u64,
-}
-
-impl Checkpoint {
-    /// Reads what the checkpoint at `path` says, to make the network that [`Training::resume`] takes.
-    ///
-    /// # Errors
-    /// If the file is missing, cut short or not a checkpoint.
-    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(model::read(path.as_ref(), STATE, &Device::Cpu)?.0)
-    }
-}
-
-const STATE: &str = "scorebook-training";
 
 impl<N: Network + Clone> Training<N> {
     /// A training that starts from the network's present weights.
@@ -157,70 +56,55 @@ impl<N: Network + Clone> Training<N> {
     /// If a setting is out of its range.
     pub fn new(network: &N, settings: TrainingSettings) -> Result<Self> {
         settings.check()?;
+        let zeros = |count: usize| -> Result<Vec<Parameters>> {
+            (0..count).map(|_| network.parameters().zeros_like()).collect()
+        };
+        let moments = settings.optimizer.moments().len();
         Ok(Self {
             settings,
             average: network.copy()?,
-            first: network.parameters().zeros_like()?,
-            second: network.parameters().zeros_like()?,
+            moments: zeros(moments)?,
+            before: zeros(moments + 1)?,
             network: network.clone(),
             step: 0,
+            best: None,
+            held_out: None,
+            log: None,
         })
     }
 
-    /// The training that [`Training::save`] wrote, whose weights are put into `network`.
+    /// From now on looks at the loss on samples of `source`, which should not be those that are trained on. It does not
+    /// change what the training does, but for its early end where that is asked for.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    /// use scorebook::train::Validation;
+    ///
+    /// let mut generator = Generator::new(1);
+    /// let law = Mixture::ring(8, 2., 0.15)?;
+    /// let process = VariancePreserving::default().into();
+    /// let network = Mlp::new(MlpSettings::default(), process, &mut generator, &Device::Cpu)?;
+    /// let mut training = Training::new(&network, TrainingSettings::default())?;
+    /// training.validate_on(&law, Validation { every: 10, ..Default::default() })?;
+    /// let report = training.run(&law, 25, |_| {})?;
+    /// let (step, loss) = &report.validations[1];
+    /// assert_eq!((*step, loss.bins.len()), (20, 10));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
-    /// If the file is missing, cut short, not a checkpoint, or one of another architecture or process.
-    pub fn resume(network: &N, path: impl AsRef<Path>) -> Result<Self> {
-        let path = path.as_ref();
-        let (state, tensors): (Checkpoint, _) =
-            model::read(path, STATE, &network.parameters().device())?;
-        let remedy =
-            "Resume with the network that was saved, or start a new training in another folder";
-        if state.architecture != network.architecture() {
-            let cause = format!(
-                "holds a training of a {}, not of a {}",
-                state.architecture.summary(),
-                network.architecture().summary()
-            );
-            return Err(Error::file(path, cause, remedy));
-        }
-        if state.process != network.process() {
-            let cause = format!("was trained for {:?}, not {:?}", state.process, network.process());
-            return Err(Error::file(path, cause, remedy));
-        }
-        let mut training = Self::new(network, state.settings)?;
-        training.step = state.step;
-        for (parameters, prefix) in training.stored() {
-            let set = parameters.set(&tensors, prefix);
-            set.map_err(|error| Error::file(path, error.to_string(), remedy))?;
-        }
-        Ok(training)
+    /// If a number is 0 or the source has no samples.
+    pub fn validate_on(&mut self, source: &dyn Source, validation: Validation) -> Result<()> {
+        let generator = Generator::new(self.settings.seed).child(2);
+        let t_min = self.settings.loss.t_min;
+        let network = &self.network;
+        self.held_out = Some(HeldOut::draw(validation, source, network, t_min, &generator)?);
+        Ok(())
     }
 
-    /// Writes all that [`Training::resume`] needs. An interrupted write leaves the file of before.
-    ///
-    /// # Errors
-    /// If the file cannot be written.
-    pub fn save(&self, path: impl AsRef<Path>) -> Result<()> {
-        let state = Checkpoint {
-            settings: self.settings.clone(),
-            architecture: self.network.architecture(),
-            process: self.network.process(),
-            step: self.step,
-        };
-        let stored = self.stored();
-        let tensors = stored.iter().flat_map(|(p, prefix)| p.to_map(prefix)).collect();
-        model::write(path.as_ref(), STATE, &state, tensors)
-    }
-
-    fn stored(&self) -> [(&Parameters, &'static str); 4] {
-        [
-            (self.network.parameters(), "weights."),
-            (self.average.parameters(), "average."),
-            (&self.first, "first."),
-            (&self.second, "second."),
-        ]
+    /// From now on writes every step to `log`.
+    pub fn log_to(&mut self, log: Log) {
+        self.log = Some(log);
     }
 
     /// The settings.
@@ -248,8 +132,9 @@ impl<N: Network + Clone> Training<N> {
     /// Stops early, with all that was learned kept, where an interrupt is asked for (see [`crate::interrupt`]).
     ///
     /// # Errors
-    /// If the source's samples do not fit the network, or the loss is no longer finite; the weights are then those of
-    /// the last good step.
+    /// If the source's samples do not fit the network, or the loss, its gradient or the weights are no longer finite;
+    /// weights, average and optimiser are then those of the last good step. If the loss on held-out samples is not finite
+    /// or the log cannot be written: the step is then made.
     pub fn run(
         &mut self,
         source: &dyn Source,
@@ -257,77 +142,190 @@ impl<N: Network + Clone> Training<N> {
         mut watch: impl FnMut(&Step),
     ) -> Result<Report> {
         let start = Instant::now();
-        let mut report = Report::default();
+        let mut report = Report { begin: self.step, ..Default::default() };
+        let mut validating = 0.0;
         for made in 1..=steps {
-            if interrupt::requested() {
+            let Some((loss, gradient_norm)) = self.advance(source)? else {
                 report.interrupted = true;
                 break;
+            };
+            let samples = made as f64 * self.settings.batch as f64;
+            let throughput = samples / (start.elapsed().as_secs_f64() - validating);
+            let begun = Instant::now();
+            let validation = self.validate()?;
+            validating += begun.elapsed().as_secs_f64();
+            let step = Step {
+                step: self.step,
+                loss,
+                gradient_norm,
+                learning_rate: self.settings.learning_rate_at(self.step),
+                throughput,
+                validation,
+            };
+            report.add(&step);
+            watch(&step);
+            if let Some(log) = &self.log {
+                log.write(&step)?;
             }
-            let (loss, gradient_norm) = self.advance(source)?;
-            report.losses.push(loss);
-            let throughput =
-                made as f64 * self.settings.batch as f64 / start.elapsed().as_secs_f64();
-            watch(&Step { step: self.step, loss, gradient_norm, throughput });
+            if step.validation.is_some() && self.is_out_of_patience() {
+                report.stopped_early = true;
+                break;
+            }
         }
         report.seconds = start.elapsed().as_secs_f64();
         Ok(report)
     }
 
-    /// One step; its loss and its gradient's norm.
-    fn advance(&mut self, source: &dyn Source) -> Result<(f64, f64)> {
-        let generator = Generator::new(self.settings.seed);
-        let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
-        let device = self.network.parameters().device();
-        let x0 = source.batch(self.step, self.settings.batch, &order, &device)?;
-        let loss = DenoisingLoss { t_min: self.settings.t_min };
-        let loss = loss.draw(&self.network, &x0, &mut noise)?;
-        let gradients = loss.backward()?;
-        let loss = f64::from(loss.to_scalar::<f32>()?);
-        let norm = self.gradient_norm(&gradients)?;
-        if !(loss.is_finite() && norm.is_finite()) {
+    /// The loss on the held-out samples, where it is due; an interrupt leaves it out.
+    fn validate(&mut self) -> Result<Option<LossByTime>> {
+        let Some(held_out) = &self.held_out else { return Ok(None) };
+        if !self.step.is_multiple_of(held_out.settings.every) {
+            return Ok(None);
+        }
+        let found = held_out.loss(&self.average)?;
+        if found.interrupted {
+            return Ok(None);
+        }
+        if !found.loss.is_finite() {
             return Err(Error::NotFinite {
-                what: if loss.is_finite() { "the gradient" } else { "the loss" }.into(),
-                at: format!("step {}", self.step + 1),
-                remedy: "Check the data for NaN, or take a smaller learning rate; the weights are those of the step before".into(),
+                what: "the loss on held-out samples".into(),
+                at: format!("step {}", self.step),
+                remedy: "Check these samples for NaN, or take a smaller learning rate".into(),
             });
         }
-        self.step += 1;
-        let warmup = (self.step as f64 / self.settings.warmup.max(1) as f64).min(1.0);
-        let (beta1, beta2) = (0.9f64, 0.999f64);
-        let step = AdamStep {
-            scale: (self.settings.clip / norm.max(f64::MIN_POSITIVE)).min(1.0),
-            beta1,
-            beta2,
-            epsilon: 1e-8,
-            rate: self.settings.learning_rate * warmup / (1.0 - beta1.powf(self.step as f64)),
-            root: 1.0 / (1.0 - beta2.powf(self.step as f64)).sqrt(),
-        };
-        let decay = self.settings.ema.min((1.0 + self.step as f64) / (10.0 + self.step as f64));
-        let moments = self.first.iter().zip(self.second.iter());
-        let averages = self.average.parameters().iter();
-        let weights = self.network.parameters().iter();
-        for (((_, weight), (_, average)), ((_, first), (_, second))) in
-            weights.zip(averages).zip(moments)
-        {
-            if let Some(gradient) = gradients.get(weight) {
-                adam_step(&step, weight, gradient, first, second)?;
-            }
-            average_into(average, weight.as_tensor(), decay)?;
+        if self.best.is_none_or(|(_, least)| found.loss < least) {
+            self.best = Some((self.step, found.loss));
         }
-        Ok((loss, norm))
+        Ok(Some(found))
     }
 
-    fn gradient_norm(&self, gradients: &GradStore) -> Result<f64> {
-        let mut squares = 0.0;
-        for (_, weight) in self.network.parameters().iter() {
-            if let Some(gradient) = gradients.get(weight) {
-                squares += f64::from(sum_of_squares(gradient)?);
+    fn is_out_of_patience(&self) -> bool {
+        let patience = self.held_out.as_ref().and_then(|held_out| held_out.settings.patience);
+        let waited = self.best.map(|(step, _)| self.step - step);
+        patience.zip(waited).is_some_and(|(patience, waited)| waited >= patience)
+    }
+
+    /// One step; its loss and its gradient's norm. `None` if an interrupt came before it was made.
+    fn advance(&mut self, source: &dyn Source) -> Result<Option<(f64, f64)>> {
+        let Some((loss, gradients)) = self.gradients(source)? else { return Ok(None) };
+        let norm = norm(&gradients)?;
+        let lost = |what: &str| {
+            Error::NotFinite {
+            what: what.into(),
+            at: format!("step {}", self.step + 1),
+            remedy: "Check the data for NaN, or take a smaller learning rate; the weights are those of the step before".into(),
+        }
+        };
+        if !loss.is_finite() {
+            return Err(lost("the loss"));
+        }
+        if !norm.is_finite() {
+            return Err(lost("the gradient"));
+        }
+        self.store_state()?;
+        let scale = (self.settings.clip / norm.max(f64::MIN_POSITIVE)).min(1.0);
+        let updated = self.update(&gradients, scale).and_then(|()| self.weights_are_finite());
+        if !matches!(updated, Ok(true)) {
+            self.restore_state()?;
+            return Err(updated.err().unwrap_or_else(|| lost("a weight")));
+        }
+        self.step += 1;
+        let decay = self.settings.decay_at(self.step);
+        let weights = self.network.parameters().iter();
+        for ((_, average), (_, weight)) in self.average.parameters().iter().zip(weights) {
+            average_into(average, weight.as_tensor(), decay)?;
+        }
+        Ok(Some((loss, norm)))
+    }
+
+    /// The loss of the next batch and its gradient, one for each of the network's variables.
+    fn gradients(&self, source: &dyn Source) -> Result<Option<(f64, Vec<Option<Tensor>>)>> {
+        let TrainingSettings { batch, accumulate, loss, seed, .. } = &self.settings;
+        let generator = Generator::new(*seed);
+        let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
+        let parameters = self.network.parameters();
+        let x0 = source.batch(self.step, *batch, &order, &parameters.device())?;
+        if x0.dims().first() != Some(batch) {
+            return Err(Error::shape("x0", x0.dims(), format!("[{batch}, ...], the batch")));
+        }
+        let x0 = x0.to_dtype(parameters.dtype())?;
+        let noise = loss.draw_noise(&self.network.process(), &x0, &mut noise)?;
+        let (mut total, mut sums) = (0.0, vec![None; parameters.iter().count()]);
+        for part in 0..*accumulate {
+            if interrupt::requested() {
+                return Ok(None);
+            }
+            let size = batch / accumulate;
+            let x0 = x0.narrow(0, part * size, size)?;
+            let loss = noise.part(part * size, size)?.loss(&self.network, &x0)?;
+            let loss = (loss / *accumulate as f64)?;
+            let gradients = loss.backward()?;
+            total += values(&loss)?[0];
+            add(&mut sums, parameters, &gradients)?;
+        }
+        Ok(Some((total, sums)))
+    }
+
+    /// The optimiser's step with `scale` times the gradients.
+    fn update(&self, gradients: &[Option<Tensor>], scale: f64) -> Result<()> {
+        let step = self.step + 1;
+        let rate = self.settings.learning_rate_at(step);
+        let mut moments: Vec<_> = self.moments.iter().map(|set| set.iter()).collect();
+        for ((_, weight), gradient) in self.network.parameters().iter().zip(gradients) {
+            let moments: Vec<&Var> =
+                moments.iter_mut().filter_map(|set| set.next()).map(|(_, moment)| moment).collect();
+            if let Some(gradient) = gradient {
+                self.settings.optimizer.update(step, rate, scale, weight, gradient, &moments)?;
             }
         }
-        Ok(squares.sqrt())
+        Ok(())
+    }
+
+    /// What an update changes.
+    fn state(&self) -> impl Iterator<Item = (&Parameters, &Parameters)> {
+        let now = std::iter::once(self.network.parameters()).chain(&self.moments);
+        now.zip(&self.before)
+    }
+
+    fn store_state(&self) -> Result<()> {
+        self.state().try_for_each(|(now, before)| before.take_values_of(now))
+    }
+
+    fn restore_state(&self) -> Result<()> {
+        self.state().try_for_each(|(now, before)| now.take_values_of(before))
+    }
+
+    /// Only the weights can overflow: gradients are clipped, so moments stay bounded, and averages lie between weights.
+    fn weights_are_finite(&self) -> Result<bool> {
+        let weights = self.network.parameters().iter();
+        let sums = weights.map(|(_, weight)| Ok(weight.as_detached_tensor().sum_all()?));
+        Ok(scalars(sums.collect::<Result<_>>()?)?.iter().all(|sum| sum.is_finite()))
     }
 }
 
-fn sum_of_squares(x: &Tensor) -> Result<f32> {
-    Ok(x.detach().sqr()?.sum_all()?.to_scalar::<f32>()?)
+/// Adds the gradients of the variables to their sums.
+fn add(sums: &mut [Option<Tensor>], parameters: &Parameters, gradients: &GradStore) -> Result<()> {
+    for (sum, (_, weight)) in sums.iter_mut().zip(parameters.iter()) {
+        let Some(gradient) = gradients.get(weight) else { continue };
+        let gradient = gradient.detach();
+        *sum = Some(match sum.take() {
+            Some(sum) => (sum + gradient)?,
+            None => gradient,
+        });
+    }
+    Ok(())
+}
+
+/// The Euclidean norm of the whole gradient.
+fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
+    let squares = gradients.iter().flatten().map(|gradient| Ok(gradient.sqr()?.sum_all()?));
+    Ok(scalars(squares.collect::<Result<_>>()?)?.iter().sum::<f64>().sqrt())
+}
+
+/// The values of tensors of one number each, fetched from their device at once.
+fn scalars(tensors: Vec<Tensor>) -> Result<Vec<f64>> {
+    match tensors.is_empty() {
+        true => Ok(vec![]),
+        false => values(&Tensor::stack(&tensors, 0)?),
+    }
 }

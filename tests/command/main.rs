@@ -2,10 +2,12 @@
 //!
 //! Tests that need minutes or the network are ignored by default; run them with `--include-ignored`.
 
+mod cache;
 mod doctor;
 mod install;
 mod lab;
 mod run;
+mod train;
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};

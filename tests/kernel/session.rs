@@ -4,7 +4,7 @@ use std::io::Write;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{self, Child, Command};
 use std::sync::{LazyLock, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -100,6 +100,24 @@ pub fn session() -> MutexGuard<'static, Session> {
 impl Session {
     /// Starts a kernel and runs a first cell.
     pub fn start() -> Self {
+        Self::start_with(process::Stdio::inherit())
+    }
+
+    /// The same for a kernel that will be told so much nonsense that nobody wants to read its complaints.
+    pub fn start_quietly() -> Self {
+        Self::start_with(process::Stdio::null())
+    }
+
+    /// The memory of the kernel's own process, in bytes; 0 where the system does not tell.
+    pub fn memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.kernel.id()));
+        let status = status.unwrap_or_default();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let kilobytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+        kilobytes.unwrap_or(0) << 10
+    }
+
+    fn start_with(complaints: process::Stdio) -> Self {
         let runtime = Runtime::new().expect("threads");
         let (connection, file) = runtime.block_on(connection_file());
         let kernel = Command::new(env!("CARGO_BIN_EXE_scorebook"))
@@ -108,6 +126,7 @@ impl Session {
             .arg(&file)
             // By this the kernel knows that it is to end with its parent.
             .env("JPY_PARENT_PID", std::process::id().to_string())
+            .stderr(complaints)
             .spawn()
             .expect("the kernel starts");
         let session = uuid::Uuid::new_v4().to_string();

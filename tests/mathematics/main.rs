@@ -7,16 +7,26 @@
 mod brownian_tree;
 mod diffusion;
 mod distribution;
+mod exact_scores;
 mod fokker_planck;
 mod fused;
+mod likelihood;
 mod markov;
 mod metrics;
+mod noising_chains;
+mod parameterization;
 mod path;
 mod random;
+mod reverse;
 mod sample;
+mod sampler_steps;
+mod samplers;
+mod schedules;
 mod score;
+mod score_matching;
 mod sde;
 mod stochastic_integral;
+mod variational;
 mod white_noise;
 
 use scorebook::{

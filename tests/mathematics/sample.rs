@@ -5,7 +5,6 @@ use scorebook::{
     metrics::values,
     path::time_grid,
     random::Generator,
-    sample::{PredictorCorrector, ProbabilityFlow, ReverseEulerMaruyama, Sample},
     score::{MixtureScore, Score, ScoreFunction},
     sde::{EulerMaruyama, FlowMethod},
 };
@@ -68,7 +67,7 @@ fn samplers_return_the_mixture() {
         let distance = distance_from_three(&sample);
         println!("reverse SDE, {process:?}: {distance:.2} of what is allowed");
         assert!(distance < 1.0, "reverse SDE, {process:?}: {distance}");
-        let sample = quiet_flow().sample_from(&process, &score, &noise).unwrap();
+        let sample = quiet_flow().decode(&process, &score, &noise).unwrap();
         assert_eq!(sample.score_evaluations, 201);
         let distance = distance_from_three(&sample);
         println!("flow, {process:?}: {distance:.2} of what is allowed");
@@ -97,7 +96,7 @@ fn wrong_scores_are_noticed() {
     for factor in [0.9, 1.1] {
         let exact = MixtureScore::new(three(), process);
         let wrong = ScoreFunction::new(move |x, t| Ok((exact.score(x, t)? * factor)?));
-        let sample = quiet_flow().sample_from(&process, &wrong, &noise).unwrap();
+        let sample = quiet_flow().decode(&process, &wrong, &noise).unwrap();
         assert!(distance_from_three(&sample) > 2.0, "{factor}");
     }
 }
@@ -154,7 +153,7 @@ fn joint_laws_of_the_three_ways() {
     assert!((covariance - of_sdes).abs() < tolerance(of_sdes) + 0.007);
 
     let sampler = ProbabilityFlow { t_min: 0.0, ..quiet_flow() };
-    let sample = sampler.sample_from(&process, &score, &noise).unwrap();
+    let sample = sampler.decode(&process, &score, &noise).unwrap();
     let (variance, covariance) = moments(&noise, &sample.x);
     println!("flow: variance {variance:.4}, covariance {covariance:.4} for {of_flow:.4}");
     assert!((variance - 2.0).abs() < variance_tolerance());
@@ -178,7 +177,7 @@ fn marginals_at_every_level_of_noise() {
     for (factor, expected) in [(2.0, 0.77), (-1.0, 13.5)] {
         let exact = score.clone();
         let wrong = ScoreFunction::new(move |x, t| Ok((exact.score(x, t)? * factor)?));
-        let sample = sampler.sample_from(&process, &wrong, &noise).unwrap();
+        let sample = sampler.decode(&process, &wrong, &noise).unwrap();
         let variance = moments(&noise, &sample.x).0;
         println!("score times {factor}: variance {variance:.3}");
         assert!((variance / expected - 1.0).abs() < 0.02, "score times {factor}: {variance}");
@@ -202,7 +201,7 @@ fn orders_of_the_flow() {
         for (method, order) in [(FlowMethod::Euler, 1.0), (FlowMethod::Heun, 2.0)] {
             let error = |steps: usize| {
                 let sampler = ProbabilityFlow { steps, method, t_min: 0.0, ..quiet_flow() };
-                let x = sampler.sample_from(&process, &score, &noise).unwrap().x;
+                let x = sampler.decode(&process, &score, &noise).unwrap().x;
                 mean(&values(&(x - &exact).unwrap().abs().unwrap()).unwrap())
             };
             let errors = [40, 80, 160, 320].map(|steps| (1.0 / steps as f64, error(steps)));
@@ -220,7 +219,7 @@ fn same_bits_on_any_number_of_threads() {
     let draw = || {
         let sampler = PredictorCorrector { steps: 20, progress: false, ..Default::default() };
         let generator = &mut Generator::new(58);
-        let sample = sampler.sample(&process, &score, (30_000, 2), generator, CPU).unwrap();
+        let sample = sampler.sample(&process, &score, &[30_000, 2], generator, CPU).unwrap();
         sample.x.to_vec2::<f32>().unwrap()
     };
     let on = |threads| {
@@ -254,10 +253,10 @@ fn samples_carry_no_graph() {
     let score = ScoreFunction::new(move |x, _| Ok(x.broadcast_mul(weight.as_tensor())?));
     let generator = &mut Generator::new(60);
     let sampler = ReverseEulerMaruyama { steps: 3, ..quiet() };
-    let sample = sampler.sample(&process, &score, (2, 2), generator, CPU).unwrap();
+    let sample = sampler.sample(&process, &score, &[2, 2], generator, CPU).unwrap();
     assert!(!sample.x.track_op());
     let sampler = PredictorCorrector { steps: 3, progress: false, ..Default::default() };
-    let sample = sampler.sample(&process, &score, (2, 2), generator, CPU).unwrap();
+    let sample = sampler.sample(&process, &score, &[2, 2], generator, CPU).unwrap();
     assert!(!sample.x.track_op());
 }
 
@@ -267,7 +266,7 @@ fn what_goes_wrong_is_an_error() {
     let score = ScoreFunction::new(|x, _| Ok(x.neg()?));
     let message = |sampler: ReverseEulerMaruyama, score: &dyn Score| {
         let generator = &mut Generator::new(61);
-        sampler.sample(&process, score, (2, 2), generator, CPU).unwrap_err().to_string()
+        sampler.sample(&process, score, &[2, 2], generator, CPU).unwrap_err().to_string()
     };
     let sampler = ReverseEulerMaruyama { steps: 0, ..quiet() };
     assert_eq!(message(sampler, &score), "`steps` is 0; expected at least 1");
@@ -286,7 +285,7 @@ fn what_goes_wrong_is_an_error() {
     assert_eq!(message(quiet(), &flat), expected);
     let sampler = PredictorCorrector { snr: 0.0, progress: false, ..Default::default() };
     let generator = &mut Generator::new(62);
-    let error = sampler.sample(&process, &score, (2, 2), generator, CPU).unwrap_err();
+    let error = sampler.sample(&process, &score, &[2, 2], generator, CPU).unwrap_err();
     assert_eq!(error.to_string(), "`snr` is 0; expected a positive number");
 }
 

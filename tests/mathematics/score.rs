@@ -8,7 +8,7 @@ use scorebook::{
 };
 
 /// The gradient of `log_prob` by fourth-order central differences, in `f64`.
-fn gradient(x: &Tensor, log_prob: impl Fn(&Tensor) -> Tensor) -> Vec<f64> {
+pub(crate) fn gradient(x: &Tensor, log_prob: impl Fn(&Tensor) -> Tensor) -> Vec<f64> {
     let (batch, dim) = x.dims2().unwrap();
     let h = 1e-3;
     let mut gradient = vec![0.0; batch * dim];
@@ -28,7 +28,7 @@ fn gradient(x: &Tensor, log_prob: impl Fn(&Tensor) -> Tensor) -> Vec<f64> {
     gradient
 }
 
-fn assert_close(score: &Tensor, expected: &[f64], tolerance: f64) {
+pub(crate) fn assert_close(score: &Tensor, expected: &[f64], tolerance: f64) {
     let score = values(score).unwrap();
     assert_eq!(score.len(), expected.len());
     for (value, expected) in score.iter().zip(expected) {
@@ -37,7 +37,7 @@ fn assert_close(score: &Tensor, expected: &[f64], tolerance: f64) {
     }
 }
 
-fn points() -> Tensor {
+pub(crate) fn points() -> Tensor {
     let x = Generator::new(40).normal((64, 2), CPU).unwrap();
     (x.to_dtype(DType::F64).unwrap() * 2.0).unwrap()
 }

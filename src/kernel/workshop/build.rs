@@ -5,7 +5,7 @@ use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use anyhow::{Context, bail};
 
@@ -13,10 +13,7 @@ use super::copy::{copy_file, copy_tree};
 use super::key::{library_files, toolchain_key};
 use super::manifest::{self, PROFILE, cell_dependencies, cells_manifest};
 use super::toolchain::Toolchain;
-use super::{is_ready, spare, standard};
-
-/// How many workshops of earlier versions of the library are kept.
-const KEPT: usize = 3;
+use super::{is_ready, standard, storage};
 
 /// The prepared workshop for the library in the folder `library` (with `Cargo.toml` and `src`) and
 /// these features of it, built now if it is not there. `progress` is told, line by line, how far it is.
@@ -34,6 +31,8 @@ pub fn prepare(
 ) -> anyhow::Result<PathBuf> {
     let root = super::location(library, features)?;
     if !is_ready(&root) {
+        // A limit that cannot be read is told before minutes have passed.
+        let limit = storage::limit()?;
         let _lock = exclusive(&root, &mut progress)?;
         if !is_ready(&root) {
             standard::install(&mut progress)?;
@@ -41,7 +40,7 @@ pub fn prepare(
             borrow(&root, features, &mut progress)?;
             compile(&root, &mut progress)?;
             publish(&root, features)?;
-            tidy(&root);
+            storage::tidy(&root, limit);
         }
     }
     // The time of the last use decides which workshops are kept.
@@ -126,7 +125,7 @@ fn workshops(root: &Path) -> Vec<PathBuf> {
     let mut used: Vec<(SystemTime, PathBuf)> = folders
         .map(|folder| folder.path())
         .filter(|other| other != root)
-        .filter_map(|other| Some((fs::metadata(other.join("ready")).ok()?.modified().ok()?, other)))
+        .filter_map(|other| Some((storage::used(&other)?, other)))
         .collect();
     used.sort();
     used.into_iter().rev().map(|(_, other)| other).collect()
@@ -208,31 +207,4 @@ fn publish(root: &Path, features: &[&str]) -> anyhow::Result<()> {
     fs::write(&draft, toolchain_key(features)?)?;
     fs::rename(&draft, root.join("ready"))?;
     Ok(())
-}
-
-/// Removes the workshops that were not used for the longest time, unless a kernel lives in one, and those
-/// that somebody began and gave up.
-fn tidy(root: &Path) {
-    let in_use = spare::workshops_in_use();
-    for other in workshops(root).into_iter().skip(KEPT) {
-        if !in_use.contains(&other) {
-            let _ = fs::remove_file(other.join("ready"));
-            let _ = fs::remove_dir_all(other);
-        }
-    }
-    for folder in root.parent().map(fs::read_dir).into_iter().flatten().flatten().flatten() {
-        let other = folder.path();
-        if !is_ready(&other) && is_given_up(&other) {
-            let _ = fs::remove_dir_all(other);
-        }
-    }
-}
-
-/// Whether nobody builds the unfinished workshop at `root`, nor has begun to within the last day.
-fn is_given_up(root: &Path) -> bool {
-    const DAY: Duration = Duration::from_secs(24 * 3600);
-    let Ok(lock) = File::open(root.join("lock")) else { return false };
-    let begun = lock.metadata().and_then(|data| data.modified());
-    let old = begun.is_ok_and(|begun| begun.elapsed().is_ok_and(|age| age > DAY));
-    old && lock.try_lock().is_ok()
 }

@@ -20,6 +20,7 @@ mod key;
 mod manifest;
 mod spare;
 pub(super) mod standard;
+pub mod storage;
 mod toolchain;
 
 use std::path::{Path, PathBuf};

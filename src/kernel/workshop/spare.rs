@@ -103,8 +103,11 @@ pub(in crate::kernel) fn kernel_folders() -> Vec<PathBuf> {
     folders.into_iter().flatten().flatten().map(|folder| folder.path()).collect()
 }
 
-/// The workshops that living kernels use.
+/// The workshops that living kernels use, each as often as kernels use it.
 pub(super) fn workshops_in_use() -> Vec<PathBuf> {
+    if let Ok(cache) = super::cache() {
+        sweep(&cache.join("kernels"));
+    }
     kernel_folders().iter().filter_map(|folder| of_kernel(folder)).collect()
 }
 

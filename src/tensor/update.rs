@@ -1,4 +1,4 @@
-//! The updates of training, in place: Adam's step and the moving average of the weights.
+//! The updates of training, in place: the optimisers' steps and the moving average of the weights.
 
 use super::contiguous;
 use super::lanes::vectorised;
@@ -6,10 +6,12 @@ use crate::Result;
 use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
 
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) on one variable, with its two moments: `m ← β₁ m + (1-β₁) g`,
-/// `v ← β₂ v + (1-β₂) g²`, `w ← w - rate · m / (√v · root + ε)`, where `rate` and `root` hold the bias corrections
-/// `learning_rate / (1-β₁ⁿ)` and `1 / √(1-β₂ⁿ)`. `scale` multiplies the gradient first, which is how it is clipped.
+/// `v ← β₂ v + (1-β₂) g²`, `w ← keep · w - rate · m / (√v · root + ε)`, where `rate` and `root` hold the bias corrections
+/// `learning_rate / (1-β₁ⁿ)` and `1 / √(1-β₂ⁿ)`. `scale` multiplies the gradient first, which is how it is clipped;
+/// `keep` is 1, or less where the weights decay.
 pub(crate) struct AdamStep {
     pub scale: f64,
+    pub keep: f64,
     pub beta1: f64,
     pub beta2: f64,
     pub epsilon: f64,
@@ -24,18 +26,18 @@ pub(crate) fn adam_step(
     first: &Var,
     second: &Var,
 ) -> Result<()> {
-    let AdamStep { scale, beta1, beta2, epsilon, rate, root } = *step;
+    let AdamStep { scale, keep, beta1, beta2, epsilon, rate, root } = *step;
     if variable.device().is_cpu() && variable.dtype() == DType::F32 {
         let gradient = gradient.contiguous()?;
-        let (keep, add) = (beta1 as f32, ((1.0 - beta1) * scale) as f32);
-        first.inplace_op2(&gradient, &Blend { keep, add, square: false })?;
-        let (keep, add) = (beta2 as f32, ((1.0 - beta2) * scale * scale) as f32);
-        second.inplace_op2(&gradient, &Blend { keep, add, square: true })?;
-        let (rate, root, epsilon) = (rate as f32, root as f32, epsilon as f32);
+        let add = ((1.0 - beta1) * scale) as f32;
+        first.inplace_op2(&gradient, &Blend { keep: beta1 as f32, add, square: false })?;
+        let add = ((1.0 - beta2) * scale * scale) as f32;
+        second.inplace_op2(&gradient, &Blend { keep: beta2 as f32, add, square: true })?;
+        let (keep, rate, root, epsilon) = (keep as f32, rate as f32, root as f32, epsilon as f32);
         variable.inplace_op3(
             first.as_tensor(),
             second.as_tensor(),
-            &Descend { rate, root, epsilon },
+            &Descend { keep, rate, root, epsilon },
         )?;
         return Ok(());
     }
@@ -44,6 +46,28 @@ pub(crate) fn adam_step(
     second.set(&((second.as_detached_tensor() * beta2)? + (gradient.sqr()? * (1.0 - beta2))?)?)?;
     let length = ((second.as_detached_tensor().sqrt()? * root)? + epsilon)?;
     let step = ((first.as_detached_tensor() / length)? * rate)?;
+    variable.set(&((variable.as_detached_tensor() * keep)? - step)?)?;
+    Ok(())
+}
+
+/// One step of gradient descent with momentum on one variable: `m ← momentum · m + scale · g`, `w ← w - rate · m`.
+pub(crate) fn momentum_step(
+    (momentum, scale, rate): (f64, f64, f64),
+    variable: &Var,
+    gradient: &Tensor,
+    moment: &Var,
+) -> Result<()> {
+    if variable.device().is_cpu() && variable.dtype() == DType::F32 {
+        let (keep, add) = (momentum as f32, scale as f32);
+        let gradient = gradient.contiguous()?;
+        moment.inplace_op2(&gradient, &Blend { keep, add, square: false })?;
+        let descend = Blend { keep: 1.0, add: -rate as f32, square: false };
+        variable.inplace_op2(moment.as_tensor(), &descend)?;
+        return Ok(());
+    }
+    let gradient = (gradient.detach() * scale)?;
+    moment.set(&((moment.as_detached_tensor() * momentum)? + gradient)?)?;
+    let step = (moment.as_detached_tensor() * rate)?;
     variable.set(&(variable.as_detached_tensor() - step)?)?;
     Ok(())
 }
@@ -114,17 +138,18 @@ impl InplaceOp2 for Blend {
     }
 }
 
-/// `w ← w - rate · m / (√v · root + ε)`.
+/// `w ← keep · w - rate · m / (√v · root + ε)`.
 struct Descend {
+    keep: f32,
     rate: f32,
     root: f32,
     epsilon: f32,
 }
 
 vectorised! {
-    fn descend(w: &mut [f32], m: &[f32], v: &[f32], rate: f32, root: f32, epsilon: f32) {
+    fn descend(w: &mut [f32], m: &[f32], v: &[f32], keep: f32, rate: f32, root: f32, epsilon: f32) {
         for ((w, &m), &v) in w.iter_mut().zip(m).zip(v) {
-            *w -= rate * m / (v.sqrt() * root + epsilon);
+            *w = keep * *w - rate * m / (v.sqrt() * root + epsilon);
         }
     }
 }
@@ -144,7 +169,7 @@ impl InplaceOp3 for Descend {
         l3: &Layout,
     ) -> candle_core::Result<()> {
         let (w, m, v) = (values_mut(s1, l1)?, contiguous(s2, l2)?, contiguous(s3, l3)?);
-        descend(w, m, v, self.rate, self.root, self.epsilon);
+        descend(w, m, v, self.keep, self.rate, self.root, self.epsilon);
         Ok(())
     }
 }

@@ -1,0 +1,25 @@
+//! The likelihood of data under a score: exact along the probability flow, bounded for the SDE.
+//!
+//! | the question | the answer |
+//! |---|---|
+//! | `log p₀(x)` of the flow's samples | [`Likelihood`]: change of variables, with [`Divergence`] exact or estimated |
+//! | `log p₀(x)` of the reverse SDE's samples | [`VariationalBound::log_prob`]: a lower bound |
+//! | how far the SDE's samples may be from the data | [`VariationalBound::score_kl`] and [`prior_mismatch`] |
+//! | bits a dimension of discrete data | [`Dequantisation`] |
+//!
+//! The two models are not the same: with a score that is not exact the flow and the SDE that it defines end in different
+//! laws (Song et al. 2021, *Maximum likelihood training of score-based diffusion models*).
+
+mod dequantisation;
+mod divergence;
+mod estimate;
+mod flow_likelihood;
+mod prior;
+mod variational_bound;
+
+pub use dequantisation::{BitsPerDim, Dequantisation};
+pub use divergence::{Derivative, Divergence, Probe};
+pub use estimate::Estimate;
+pub use flow_likelihood::{FlowSolver, Likelihood, LogLikelihood, Waypoint};
+pub use prior::{prior_log_prob, prior_mismatch, prior_mismatch_bound};
+pub use variational_bound::{LowerBound, ScoreKl, VariationalBound};
