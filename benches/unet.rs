@@ -55,8 +55,8 @@ fn contestant(case: &str) -> scorebook::Result<Box<dyn FnMut() -> scorebook::Res
         "sample" => {
             let sampler = ReverseEulerMaruyama { progress: false, ..Default::default() };
             Box::new(move || {
-                let shape = (BATCH, 1, 28, 28);
-                sampler.sample(&process, &network, shape, &mut generator, &device).map(drop)
+                let shape = [BATCH, 1, 28, 28];
+                sampler.sample(&process, &network, &shape, &mut generator, &device).map(drop)
             })
         }
         "data" => Box::new(|| {
