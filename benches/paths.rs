@@ -4,6 +4,8 @@
 //! its input ends; then it prints the most memory that the process held, in MB. Alone (`cargo bench --bench paths`) it
 //! runs every case five times and prints the medians.
 
+mod measure;
+
 use scorebook::{
     diffusion::{ForwardSde, OrnsteinUhlenbeck},
     path::time_grid,
@@ -11,7 +13,6 @@ use scorebook::{
     reverse::ReverseSde,
     sde::{FusedEulerMaruyama, FusedSde, Lanes},
 };
-use std::{io::Write, time::Instant};
 
 /// `dx = (x - x³) dt + ½ dw₁`, `dy = -y dt + ½ dw₂`.
 struct DoubleWell;
@@ -78,52 +79,17 @@ fn run(case: &str, paths: usize, steps: usize, generator: &mut Generator) -> sco
     }
 }
 
-/// Seconds that the threads of this process have worked.
-fn processor_seconds() -> f64 {
-    let threads = std::fs::read_dir("/proc/self/task").into_iter().flatten().flatten();
-    threads
-        .filter_map(|thread| {
-            let stat = std::fs::read_to_string(thread.path().join("schedstat")).ok()?;
-            stat.split_whitespace().next()?.parse::<f64>().ok()
-        })
-        .sum::<f64>()
-        / 1e9
-}
-
-fn peak_megabytes() -> f64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let line = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
-    line.split_whitespace().nth(1).and_then(|kb| kb.parse::<f64>().ok()).unwrap_or(f64::NAN) / 1e3
-}
-
-fn timed(
-    case: &str,
-    paths: usize,
-    steps: usize,
-    generator: &mut Generator,
-) -> scorebook::Result<(f64, f64)> {
-    let (wall, cpu) = (Instant::now(), processor_seconds());
-    run(case, paths, steps, generator)?;
-    Ok((wall.elapsed().as_secs_f64(), processor_seconds() - cpu))
-}
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|a| a != "--bench").collect();
     let mut generator = Generator::new(1);
     if let [case, paths, steps] = &arguments[..] {
         let (paths, steps) = (paths.parse()?, steps.parse()?);
-        for _ in std::io::stdin().lines() {
-            let (wall, cpu) = timed(case, paths, steps, &mut generator)?;
-            println!("{wall} {cpu}");
-            std::io::stdout().flush()?;
-        }
-        println!("{}", peak_megabytes());
-        return Ok(());
+        return measure::serve(|| run(case, paths, steps, &mut generator));
     }
     let (paths, steps) = (100_000, 1000);
     for case in ["normals", "ou", "well", "reverse"] {
         let mut seconds = (0..5)
-            .map(|_| Ok(timed(case, paths, steps, &mut generator)?.0))
+            .map(|_| Ok(measure::timed(|| run(case, paths, steps, &mut generator))?.0))
             .collect::<scorebook::Result<Vec<f64>>>()?;
         seconds.sort_by(f64::total_cmp);
         let rate = (paths * steps) as f64 / 1e6 / seconds[2];

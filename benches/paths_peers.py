@@ -16,12 +16,10 @@ The cases, all by Euler-Maruyama in f32 and two dimensions:
 
 import argparse
 import math
-import os
-import statistics
-import subprocess
 import sys
-import time
 from pathlib import Path
+
+from peers import TARGET, built, environment, in_turns, serve
 
 PEERS = ["numpy", "torch", "torchsde", "jax", "diffrax"]
 CASES = ["ou", "well", "reverse"]
@@ -221,27 +219,6 @@ def diffrax_case(case, paths, steps):
     return lambda: march(x0, key).block_until_ready()
 
 
-def worker(peer, case, paths, steps):
-    """Speaks as benches/paths.rs does: a line in, a run, its wall and processor seconds out; at the end the peak memory."""
-    run = globals()[f"{peer}_case"](case, paths, steps)
-    for _ in sys.stdin:
-        wall, cpu = time.perf_counter(), time.process_time()
-        end = run()
-        seconds = time.perf_counter() - wall, time.process_time() - cpu
-        print("%f %f" % seconds, flush=True)
-        del end
-    peak = next(line for line in open("/proc/self/status") if line.startswith("VmHWM"))
-    print(int(peak.split()[1]) / 1e3)
-
-
-def environment(folder):
-    python = folder / "bin" / "python"
-    if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PEERS], check=True)
-    return python
-
-
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--repeats", type=int, default=5)
@@ -252,61 +229,31 @@ def main():
     parser.add_argument("--environment", type=Path)
     parser.add_argument("--bench", type=Path, help="the bench, already built")
     options = parser.parse_args()
-    repository = Path(__file__).resolve().parent.parent
-    target = Path(os.environ.get("CARGO_TARGET_DIR", repository / "target"))
-    python = environment(options.environment or target / "paths-peers")
-    if options.bench is None:
-        build = ["cargo", "bench", "--no-default-features", "--bench", "paths", "--no-run"]
-        subprocess.run(build, cwd=repository, check=True)
-        built = [p for p in (target / "release/deps").glob("paths-*") if not p.suffix]
-        options.bench = max(built, key=lambda path: path.stat().st_mtime)
-
+    python = environment(options.environment or TARGET / "paths-peers", PEERS)
+    bench = options.bench or built("paths")
     size = [str(options.paths), str(options.steps)]
-    workers = {("scorebook", "normals"): [options.bench, "normals", *size]}
+    commands = {("scorebook", "normals"): [bench, "normals", *size]}
     for case in options.cases:
-        workers["scorebook", case] = [options.bench, case, *size]
+        commands["scorebook", case] = [bench, case, *size]
         for peer in options.peers:
-            workers[peer, case] = [python, __file__, "--worker", peer, case, *size]
-    # Idle threads of PyTorch would otherwise spin, which costs it dearly where others use the machine.
-    environ = os.environ | {"OMP_WAIT_POLICY": "PASSIVE"}
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True, "env": environ}
-    running = {key: subprocess.Popen(command, **pipes) for key, command in workers.items()}
-
-    def once(key):
-        running[key].stdin.write("\n")
-        running[key].stdin.flush()
-        return [float(number) for number in running[key].stdout.readline().split()]
-
-    for key in running:
-        once(key)  # Compiles what compiles.
-    seconds = {key: [] for key in running}
-    for repeat in range(options.repeats):
-        for key in running:
-            seconds[key].append(once(key))
-        print(f"repeat {repeat + 1} of {options.repeats}", file=sys.stderr)
-    peaks = {}
-    for key, process in running.items():
-        process.stdin.close()
-        peaks[key] = float(process.stdout.read())
-        process.wait()
+            commands[peer, case] = [python, __file__, "--worker", peer, case, *size]
+    results = in_turns(commands, options.repeats)
 
     work = options.paths * options.steps / 1e6
-    rates = {
-        key: [statistics.median(work / run[i] for run in runs) for i in (0, 1)]
-        for key, runs in seconds.items()
-    }
+    rates = {key: (work / wall, work / cpu) for key, (wall, cpu, _) in results.items()}
     print(f"{options.paths} paths, {options.steps} steps, medians of {options.repeats} interleaved runs")
     print("million path-steps a second by the clock (ours over theirs), a processor second (same), peak memory in MB")
     for (name, case), (wall, cpu) in rates.items():
         ours = rates["scorebook", case]
         print(
             f"{case:8} {name:10} {wall:8.1f} ({ours[0] / wall:5.1f})  {cpu:8.1f} ({ours[1] / cpu:5.1f})"
-            f"  {peaks[name, case]:7.0f}"
+            f"  {results[name, case][2]:7.0f}"
         )
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--worker"]:
-        worker(sys.argv[2], sys.argv[3], int(sys.argv[4]), int(sys.argv[5]))
+        peer, case, paths, steps = sys.argv[2:]
+        serve(globals()[f"{peer}_case"](case, int(paths), int(steps)))
     else:
         main()

@@ -77,6 +77,8 @@ part clippy cargo clippy --release --locked --all-targets -- -D warnings
 part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored
+# The kernels again as on a machine without AVX-512.
+part narrow env SCOREBOOK_INSTRUCTIONS=avx2 cargo test --release --locked --lib tensor::
 part doctests cargo test --release --locked --no-fail-fast --doc
 part conformance python tests/python/conformance.py
 part notebooks python tests/python/notebooks.py

@@ -4,7 +4,7 @@ use super::network::{Architecture, Network, check_times, score_of};
 use super::{Parameterization, Score, fourier_features};
 use crate::diffusion::Process;
 use crate::random::Generator;
-use crate::tensor::{self, Parameters};
+use crate::tensor::{self, Convolution, Norm, Parameters};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -151,12 +151,21 @@ impl Unet {
         self.settings
     }
 
-    /// What follows a convolution: the time embedding, group norm and SiLU.
-    fn activate(&self, name: &str, h: &Tensor, time: &Tensor, groups: usize) -> Result<Tensor> {
+    /// A convolution, the time embedding, group norm and SiLU.
+    fn block(
+        &self,
+        name: &str,
+        h: &Tensor,
+        time: &Tensor,
+        convolution: Convolution,
+        groups: usize,
+    ) -> Result<Tensor> {
+        let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
         let shift = self.parameters.apply_linear(&format!("{name}.time"), time)?;
         let weight = self.parameters.get(&format!("{name}.norm.weight"))?;
         let bias = self.parameters.get(&format!("{name}.norm.bias"))?;
-        tensor::group_norm_silu(h, &shift, &weight, &bias, groups, 1e-5)
+        let norm = Norm { shift: &shift, weight: &weight, bias: &bias, groups, epsilon: 1e-5 };
+        tensor::conv_norm_silu(h, &kernel, convolution, &norm)
     }
 
     fn check(&self, x: &Tensor, t: &Tensor) -> Result<()> {
@@ -183,33 +192,32 @@ impl Network for Unet {
     fn noise_output(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         self.check(x, t)?;
         let (output, process) = (self.settings.output, &self.process);
-        let (mut h, time) = output.input(x, t, process)?.unwrap_or_else(|| (x.clone(), t.clone()));
+        let (h, time) = output.input(x, t, process)?.unwrap_or_else(|| (x.clone(), t.clone()));
         let time = fourier_features(&time, &self.parameters.get("frequencies")?)?;
         let time = self.parameters.apply_linear("embed", &time)?.silu()?;
+        // Inside, channels lie side by side.
+        let mut h = h.permute((0, 2, 3, 1))?.contiguous()?;
         let mut skips = vec![];
         for (level, stride) in STRIDES.into_iter().enumerate() {
-            let name = format!("down{}", level + 1);
-            let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
             let groups = if level == 0 { FINEST_GROUPS } else { GROUPS };
-            h = tensor::conv2d(&h, &kernel, stride, 0)?;
-            h = self.activate(&name, &h, &time, groups)?;
+            let convolution = Convolution { stride, padding: 0, transposed: None };
+            h = self.block(&format!("down{}", level + 1), &h, &time, convolution, groups)?;
             skips.push(h.clone());
         }
         skips.pop();
         for level in [4, 3, 2] {
-            let name = format!("up{level}");
-            let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
-            let output_padding = if level == 4 { 0 } else { 1 };
-            h = tensor::conv_transpose2d(&h, &kernel, 2, 0, output_padding)?;
             let groups = if level == 2 { FINEST_GROUPS } else { GROUPS };
-            h = self.activate(&name, &h, &time, groups)?;
+            let output_padding = if level == 4 { 0 } else { 1 };
+            let convolution =
+                Convolution { stride: 2, padding: 0, transposed: Some(output_padding) };
+            h = self.block(&format!("up{level}"), &h, &time, convolution, groups)?;
             if let Some(skip) = skips.pop() {
-                h = Tensor::cat(&[&h, &skip], 1)?;
+                h = Tensor::cat(&[&h, &skip], 3)?;
             }
         }
         h = tensor::conv_transpose2d(&h, &self.parameters.get("out.weight")?, 1, 0, 0)?;
-        let bias = self.parameters.get("out.bias")?.reshape((1, (), 1, 1))?;
-        let raw = h.broadcast_add(&bias)?;
+        h = h.broadcast_add(&self.parameters.get("out.bias")?)?;
+        let raw = h.permute((0, 3, 1, 2))?.contiguous()?;
         output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }
 

@@ -1,14 +1,15 @@
 //! Convolution and transposed convolution in two dimensions.
 
-use super::geometry::{Geometry, Input, Scalar};
+use super::geometry::{Geometry, Production};
+use super::tile::Scalar;
 use super::{contiguous, with_values};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 
-/// Convolution (cross-correlation) of `x` `[batch, channels, height, width]` with `kernel` `[filters, channels, side,
-/// side]`: `y[b,o,i,j] = Σ_{c,u,v} kernel[o,c,u,v] · x[b,c, i·stride+u-padding, j·stride+v-padding]`.
+/// Convolution (cross-correlation) of `x` `[batch, height, width, channels]` with `kernel` `[filters, channels, side,
+/// side]`: `y[b,i,j,o] = Σ_{c,u,v} kernel[o,c,u,v] · x[b, i·stride+u-padding, j·stride+v-padding, c]`.
 ///
-/// The result is `[batch, filters, rows, columns]` with `rows = (height + 2 padding - side) / stride + 1`. F32 and F64
+/// The result is `[batch, rows, columns, filters]` with `rows = (height + 2 padding - side) / stride + 1`. F32 and F64
 /// on the CPU take our own kernel, everything else candle's. Differentiable in both arguments.
 ///
 /// # Errors
@@ -17,25 +18,20 @@ use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 /// ```
 /// use scorebook::{prelude::*, tensor};
 ///
-/// let x = Tensor::arange(0f32, 9., &Device::Cpu)?.reshape((1, 1, 3, 3))?;
+/// let x = Tensor::arange(0f32, 9., &Device::Cpu)?.reshape((1, 3, 3, 1))?;
 /// let sum = Tensor::ones((1, 1, 2, 2), DType::F32, &Device::Cpu)?;
 /// let y = tensor::conv2d(&x, &sum, 1, 0)?;
 /// assert_eq!(y.flatten_all()?.to_vec1::<f32>()?, [8., 12., 20., 24.]);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn conv2d(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Result<Tensor> {
-    let op = Convolution { stride, padding };
-    op.geometry(x.dims(), kernel.dims())?;
-    if own_kernel(x, kernel) {
-        return Ok(x.contiguous()?.apply_op2(&kernel.contiguous()?, op)?);
-    }
-    Ok(x.conv2d(kernel, padding, stride, 1, 1)?)
+    Convolution { stride, padding, transposed: None }.apply(x, kernel)
 }
 
-/// Transposed convolution of `x` `[batch, filters, rows, columns]` with `kernel` `[filters, channels, side, side]`: the
+/// Transposed convolution of `x` `[batch, rows, columns, filters]` with `kernel` `[filters, channels, side, side]`: the
 /// transpose of [`conv2d`] with the same kernel, stride and padding.
 ///
-/// The result is `[batch, channels, height, width]` with `height = (rows - 1) · stride + side + output_padding - 2
+/// The result is `[batch, height, width, channels]` with `height = (rows - 1) · stride + side + output_padding - 2
 /// padding`; `output_padding` (less than `stride`) picks among the sizes that the convolution maps to the same one.
 ///
 /// # Errors
@@ -45,8 +41,8 @@ pub fn conv2d(x: &Tensor, kernel: &Tensor, stride: usize, padding: usize) -> Res
 /// use scorebook::{prelude::*, tensor};
 ///
 /// // ⟨conv(x), y⟩ = ⟨x, convᵀ(y)⟩
-/// let x = Tensor::arange(0f32, 25., &Device::Cpu)?.reshape((1, 1, 5, 5))?;
-/// let y = Tensor::new(&[[[[1f32, -2.], [0.5, 3.]]]], &Device::Cpu)?;
+/// let x = Tensor::arange(0f32, 25., &Device::Cpu)?.reshape((1, 5, 5, 1))?;
+/// let y = Tensor::new(&[[[[1f32], [-2.]], [[0.5], [3.]]]], &Device::Cpu)?;
 /// let kernel = Tensor::new(&[[[[1f32, 2., 0.], [0., -1., 1.], [3., 0., 1.]]]], &Device::Cpu)?;
 /// let left = (tensor::conv2d(&x, &kernel, 2, 0)? * &y)?.sum_all()?.to_scalar::<f32>()?;
 /// let right = (tensor::conv_transpose2d(&y, &kernel, 2, 0, 0)? * &x)?.sum_all()?.to_scalar::<f32>()?;
@@ -60,15 +56,165 @@ pub fn conv_transpose2d(
     padding: usize,
     output_padding: usize,
 ) -> Result<Tensor> {
-    let op = TransposedConvolution { stride, padding, output_padding };
-    op.geometry(x.dims(), kernel.dims())?;
-    if own_kernel(x, kernel) {
-        return Ok(x.contiguous()?.apply_op2(&kernel.contiguous()?, op)?);
-    }
-    Ok(x.conv_transpose2d(kernel, padding, output_padding, stride, 1)?)
+    Convolution { stride, padding, transposed: Some(output_padding) }.apply(x, kernel)
 }
 
-fn own_kernel(x: &Tensor, kernel: &Tensor) -> bool {
+/// A convolution or its transpose.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Convolution {
+    /// By how many pixels of the larger map two neighbours in the smaller one lie apart.
+    pub stride: usize,
+    /// How many zeros are added around the larger map.
+    pub padding: usize,
+    /// For a transposed convolution, its output padding.
+    pub transposed: Option<usize>,
+}
+
+impl Convolution {
+    /// [`conv2d`] or [`conv_transpose2d`].
+    ///
+    /// # Errors
+    /// As theirs.
+    pub fn apply(&self, x: &Tensor, kernel: &Tensor) -> Result<Tensor> {
+        self.geometry(x.dims(), kernel.dims())?;
+        if own_kernel(x, kernel) {
+            return Ok(x.contiguous()?.apply_op2(&kernel.contiguous()?, *self)?);
+        }
+        let Self { stride, padding, transposed } = *self;
+        let x = x.permute((0, 3, 1, 2))?.contiguous()?;
+        let y = match transposed {
+            None => x.conv2d(kernel, padding, stride, 1, 1)?,
+            Some(output_padding) => {
+                x.conv_transpose2d(kernel, padding, output_padding, stride, 1)?
+            }
+        };
+        Ok(y.permute((0, 2, 3, 1))?.contiguous()?)
+    }
+
+    pub(super) fn geometry(&self, x: &[usize], kernel: &[usize]) -> Result<Geometry> {
+        let (filters, channels, side) = kernel_dims(kernel)?;
+        match self.transposed {
+            None => self.of_big(x, filters, channels, side),
+            Some(output_padding) => self.of_small(x, filters, channels, side, output_padding),
+        }
+    }
+
+    fn of_big(
+        &self,
+        x: &[usize],
+        filters: usize,
+        channels: usize,
+        side: usize,
+    ) -> Result<Geometry> {
+        let Self { stride, padding, .. } = *self;
+        if stride == 0 {
+            return Err(Error::argument("stride", 0, "at least 1"));
+        }
+        let fits = |size: usize| size + 2 * padding >= side;
+        let &[batch, height, width, found] = x else {
+            return Err(Error::shape("x", x, "[batch, height, width, channels]"));
+        };
+        if found != channels || !fits(height) || !fits(width) {
+            let expected = format!(
+                "[batch, height, width, {channels}] of at least the kernel's {side} pixels"
+            );
+            return Err(Error::shape("x", x, expected));
+        }
+        let outputs = |size: usize| (size + 2 * padding - side) / stride + 1;
+        let (rows, columns) = (outputs(height), outputs(width));
+        Ok(Geometry {
+            batch,
+            channels,
+            height,
+            width,
+            filters,
+            side,
+            stride,
+            padding,
+            rows,
+            columns,
+        })
+    }
+
+    fn of_small(
+        &self,
+        x: &[usize],
+        filters: usize,
+        channels: usize,
+        side: usize,
+        output_padding: usize,
+    ) -> Result<Geometry> {
+        let Self { stride, padding, .. } = *self;
+        if output_padding >= stride {
+            let expected = format!("less than the stride, {stride}");
+            return Err(Error::argument("output_padding", output_padding, expected));
+        }
+        let (batch, rows, columns) = match *x {
+            [batch, rows, columns, f] if f == filters && rows > 0 && columns > 0 => {
+                (batch, rows, columns)
+            }
+            _ => return Err(Error::shape("x", x, format!("[batch, rows, columns, {filters}]"))),
+        };
+        let size = |outputs: usize| {
+            ((outputs - 1) * stride + side + output_padding)
+                .checked_sub(2 * padding)
+                .filter(|&size| size > 0)
+                .ok_or_else(|| Error::argument("padding", padding, "less than half of the result"))
+        };
+        let (height, width) = (size(rows)?, size(columns)?);
+        Ok(Geometry {
+            batch,
+            channels,
+            height,
+            width,
+            filters,
+            side,
+            stride,
+            padding,
+            rows,
+            columns,
+        })
+    }
+
+    /// The shape of the output maps.
+    pub(super) fn output(&self, g: &Geometry) -> [usize; 4] {
+        match self.transposed {
+            None => [g.batch, g.rows, g.columns, g.filters],
+            Some(_) => [g.batch, g.height, g.width, g.channels],
+        }
+    }
+
+    /// What makes the output maps.
+    pub(super) fn production<T: Scalar>(&self, g: &Geometry, kernel: &[T]) -> Production<T> {
+        match self.transposed {
+            None => g.gathering(kernel),
+            Some(_) => g.spreading(kernel),
+        }
+    }
+
+    /// The gradients of the kernel and, if it is wanted, of the input.
+    pub(super) fn gradients<T: Scalar>(
+        &self,
+        g: &Geometry,
+        x: &[T],
+        kernel: &[T],
+        gradient: &[T],
+        of_input: bool,
+    ) -> (Vec<T>, Option<Vec<T>>) {
+        match self.transposed {
+            None => (
+                g.kernel_gradient(x, gradient),
+                of_input.then(|| g.spreading(kernel).make(gradient)),
+            ),
+            Some(_) => (
+                g.kernel_gradient(gradient, x),
+                of_input.then(|| g.gathering(kernel).make(gradient)),
+            ),
+        }
+    }
+}
+
+pub(super) fn own_kernel(x: &Tensor, kernel: &Tensor) -> bool {
     x.device().is_cpu()
         && x.dtype() == kernel.dtype()
         && matches!(x.dtype(), DType::F32 | DType::F64)
@@ -86,91 +232,6 @@ fn kernel_dims(kernel: &[usize]) -> Result<(usize, usize, usize)> {
     Ok((filters, channels, side))
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Convolution {
-    stride: usize,
-    padding: usize,
-}
-
-impl Convolution {
-    fn geometry(&self, x: &[usize], kernel: &[usize]) -> Result<Geometry> {
-        let (filters, channels, side) = kernel_dims(kernel)?;
-        if self.stride == 0 {
-            return Err(Error::argument("stride", 0, "at least 1"));
-        }
-        let fits = |size: usize| size + 2 * self.padding >= side;
-        let &[batch, _, height, width] = x else {
-            return Err(Error::shape("x", x, "[batch, channels, height, width]"));
-        };
-        if x[1] != channels || !fits(height) || !fits(width) {
-            let expected = format!(
-                "[batch, {channels}, height, width] of at least the kernel's {side} pixels"
-            );
-            return Err(Error::shape("x", x, expected));
-        }
-        let outputs = |size: usize| (size + 2 * self.padding - side) / self.stride + 1;
-        let (rows, columns) = (outputs(height), outputs(width));
-        let Self { stride, padding } = *self;
-        Ok(Geometry {
-            batch,
-            channels,
-            height,
-            width,
-            filters,
-            side,
-            stride,
-            padding,
-            rows,
-            columns,
-        })
-    }
-}
-
-#[derive(Clone, Copy, Debug)]
-struct TransposedConvolution {
-    stride: usize,
-    padding: usize,
-    output_padding: usize,
-}
-
-impl TransposedConvolution {
-    fn geometry(&self, x: &[usize], kernel: &[usize]) -> Result<Geometry> {
-        let (filters, channels, side) = kernel_dims(kernel)?;
-        if self.output_padding >= self.stride {
-            let expected = format!("less than the stride, {}", self.stride);
-            return Err(Error::argument("output_padding", self.output_padding, expected));
-        }
-        let (batch, rows, columns) = match *x {
-            [batch, f, rows, columns] if f == filters && rows > 0 && columns > 0 => {
-                (batch, rows, columns)
-            }
-            _ => return Err(Error::shape("x", x, format!("[batch, {filters}, rows, columns]"))),
-        };
-        let size = |outputs: usize| {
-            ((outputs - 1) * self.stride + side + self.output_padding)
-                .checked_sub(2 * self.padding)
-                .filter(|&size| size > 0)
-                .ok_or_else(|| {
-                    Error::argument("padding", self.padding, "less than half of the result")
-                })
-        };
-        let (height, width) = (size(rows)?, size(columns)?);
-        let Self { stride, padding, .. } = *self;
-        Ok(Geometry {
-            batch,
-            channels,
-            height,
-            width,
-            filters,
-            side,
-            stride,
-            padding,
-            rows,
-            columns,
-        })
-    }
-}
-
 /// `f` of two CPU storages of the same floating type.
 macro_rules! by_dtype {
     ($s1:ident, $l1:ident, $s2:ident, $l2:ident, $f:expr) => {
@@ -186,13 +247,13 @@ macro_rules! by_dtype {
     };
 }
 
-fn outer(error: Error) -> candle_core::Error {
+pub(super) fn outer(error: Error) -> candle_core::Error {
     candle_core::Error::Msg(error.to_string())
 }
 
 impl CustomOp2 for Convolution {
     fn name(&self) -> &'static str {
-        "scorebook-conv2d"
+        "scorebook-convolution"
     }
 
     fn cpu_fwd(
@@ -203,8 +264,8 @@ impl CustomOp2 for Convolution {
         l2: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let g = self.geometry(l1.dims(), l2.dims()).map_err(outer)?;
-        let y = by_dtype!(s1, l1, s2, l2, |x, kernel| g.gather(x, kernel));
-        Ok((y, (g.batch, g.filters, g.rows, g.columns).into()))
+        let y = by_dtype!(s1, l1, s2, l2, |x, kernel| self.production(&g, kernel).make(x));
+        Ok((y, Shape::from(self.output(&g).to_vec())))
     }
 
     fn bwd(
@@ -214,72 +275,27 @@ impl CustomOp2 for Convolution {
         _: &Tensor,
         gradient: &Tensor,
     ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = self.geometry(x.dims(), kernel.dims()).map_err(outer)?;
-        gradients(&g, x, gradient, kernel, Input::Big)
+        fn of<T: Scalar>(
+            convolution: &Convolution,
+            x: &Tensor,
+            kernel: &Tensor,
+            gradient: &Tensor,
+        ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+            let g = convolution.geometry(x.dims(), kernel.dims()).map_err(outer)?;
+            let (of_kernel, of_x) = with_values(x, |values| {
+                with_values(kernel, |kernel| {
+                    with_values(gradient, |gradient| {
+                        Ok(convolution.gradients::<T>(&g, values, kernel, gradient, x.track_op()))
+                    })
+                })
+            })?;
+            let of_x = of_x.map(|values| Tensor::from_vec(values, x.shape(), x.device()));
+            let of_kernel = Tensor::from_vec(of_kernel, kernel.shape(), kernel.device())?;
+            Ok((of_x.transpose()?, Some(of_kernel)))
+        }
+        match kernel.dtype() {
+            DType::F64 => of::<f64>(self, x, kernel, gradient),
+            _ => of::<f32>(self, x, kernel, gradient),
+        }
     }
-}
-
-impl CustomOp2 for TransposedConvolution {
-    fn name(&self) -> &'static str {
-        "scorebook-conv-transpose2d"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let g = self.geometry(l1.dims(), l2.dims()).map_err(outer)?;
-        let y = by_dtype!(s1, l1, s2, l2, |x, kernel| g.spread(x, kernel));
-        Ok((y, (g.batch, g.channels, g.height, g.width).into()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        kernel: &Tensor,
-        _: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let g = self.geometry(x.dims(), kernel.dims()).map_err(outer)?;
-        gradients(&g, gradient, x, kernel, Input::Small)
-    }
-}
-
-/// The gradients of the input and of the kernel; the input's only where something needs it.
-fn gradients(
-    g: &Geometry,
-    big: &Tensor,
-    small: &Tensor,
-    kernel: &Tensor,
-    input: Input,
-) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-    fn of<T: Scalar>(
-        g: &Geometry,
-        big: &Tensor,
-        small: &Tensor,
-        kernel: &Tensor,
-        input: Option<Input>,
-    ) -> candle_core::Result<(Tensor, Option<Tensor>)> {
-        let (of_kernel, of_input) = with_values(big, |big| {
-            with_values(small, |small| {
-                with_values(kernel, |kernel| Ok(g.kernel_gradient::<T>(big, small, kernel, input)))
-            })
-        })?;
-        let like = if input == Some(Input::Big) { big } else { small };
-        let of_input = of_input.map(|v| Tensor::from_vec(v, like.shape(), like.device()));
-        Ok((Tensor::from_vec(of_kernel, kernel.shape(), kernel.device())?, of_input.transpose()?))
-    }
-    let tracked = match input {
-        Input::Big => big.track_op(),
-        Input::Small => small.track_op(),
-    };
-    let wanted = tracked.then_some(input);
-    let (of_kernel, of_input) = match kernel.dtype() {
-        DType::F64 => of::<f64>(g, big, small, kernel, wanted)?,
-        _ => of::<f32>(g, big, small, kernel, wanted)?,
-    };
-    Ok((of_input, Some(of_kernel)))
 }

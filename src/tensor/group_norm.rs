@@ -1,221 +1,393 @@
-//! Group normalisation fused with what stands before and after it in a block of a U-Net.
+//! Group normalisation with the shift before it and the SiLU after it.
 
-use super::lanes::{LANES, Lanes, sigmoid, sum, vectorised};
+use super::lanes::{LANES, Lanes, sigmoid, vectorised};
 use super::{contiguous, with_values};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp3, DType, Layout, Shape, Tensor};
+use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
 use rayon::prelude::*;
+use std::borrow::Cow;
+use std::sync::Mutex;
+
+/// What [`group_norm_silu`] does to a feature map beside its SiLU.
+#[derive(Clone, Copy, Debug)]
+pub struct Norm<'a> {
+    /// `[batch, channels]`, added before the normalisation and constant over the pixels: the projected time embedding.
+    pub shift: &'a Tensor,
+    /// `[channels]`: the factor after the normalisation.
+    pub weight: &'a Tensor,
+    /// `[channels]`: the summand after the normalisation.
+    pub bias: &'a Tensor,
+    /// How many groups the channels are normalised in.
+    pub groups: usize,
+    /// Added to the variance.
+    pub epsilon: f64,
+}
+
+impl Norm<'_> {
+    /// The shape of the map `x`, if the rest fits it.
+    pub(super) fn check(&self, x: &[usize]) -> Result<[usize; 4]> {
+        let &[batch, height, width, channels] = x else {
+            return Err(Error::shape("x", x, "[batch, height, width, channels]"));
+        };
+        if self.groups == 0 || channels % self.groups != 0 {
+            let expected = format!("a divisor of the {channels} channels");
+            return Err(Error::argument("groups", self.groups, expected));
+        }
+        if self.shift.dims() != [batch, channels] {
+            let expected = format!("[{batch}, {channels}]");
+            return Err(Error::shape("shift", self.shift.dims(), expected));
+        }
+        for (name, tensor) in [("weight", self.weight), ("bias", self.bias)] {
+            if tensor.dims() != [channels] {
+                return Err(Error::shape(name, tensor.dims(), format!("[{channels}]")));
+            }
+        }
+        Ok([batch, height, width, channels])
+    }
+
+    /// Shift, weight and bias in one tensor `[batch + 2, channels]`, as the kernels take them.
+    pub(super) fn packed(&self) -> Result<Tensor> {
+        let (weight, bias) = (self.weight.unsqueeze(0)?, self.bias.unsqueeze(0)?);
+        Ok(Tensor::cat(&[self.shift, &weight, &bias], 0)?)
+    }
+
+    /// The same by candle's ops.
+    pub(super) fn compose(&self, x: &Tensor) -> Result<Tensor> {
+        let [batch, height, width, channels] = self.check(x.dims())?;
+        let x = x.broadcast_add(&self.shift.reshape((batch, 1, 1, channels))?)?;
+        let size = channels / self.groups;
+        let x = x.reshape((batch, height * width, self.groups, size))?;
+        let x = x.broadcast_sub(&x.mean_keepdim((1, 3))?)?;
+        let x = x.broadcast_div(&(x.sqr()?.mean_keepdim((1, 3))? + self.epsilon)?.sqrt()?)?;
+        let x = x.reshape((batch, height, width, channels))?;
+        Ok(x.broadcast_mul(self.weight)?.broadcast_add(self.bias)?.silu()?)
+    }
+}
 
 /// `SiLU(GroupNorm(x + shift))`, with `SiLU(z) = z / (1 + e^{-z})`: what a U-Net's block does with a feature map.
 ///
-/// `x` is `[batch, channels, height, width]`; `shift` `[batch, channels]` is the projected time embedding, constant over
-/// the pixels; the channels are normalised in `groups` groups (Wu & He 2018) to `(x - mean) / √(variance + epsilon)`,
-/// then scaled by `weight` `[channels]` and moved by `bias` `[channels]`. One pass each way instead of a dozen
-/// broadcasts: in F32 on the CPU our own kernel, elsewhere candle's ops. Differentiable in all four tensors.
+/// `x` is `[batch, height, width, channels]`; the channels are normalised in groups (Wu & He 2018) to
+/// `(x - mean) / √(variance + epsilon)`, then scaled by the weight and moved by the bias. One pass each way instead of
+/// a dozen broadcasts: in F32 on the CPU our own kernel, elsewhere candle's ops. Differentiable in all four tensors.
 ///
 /// # Errors
-/// If the shapes do not fit each other or `groups` does not divide the channels.
+/// If the shapes do not fit each other or the groups do not divide the channels.
 ///
 /// ```
-/// use scorebook::{prelude::*, tensor};
+/// use scorebook::{prelude::*, tensor::{self, Norm}};
 ///
 /// let x = Tensor::arange(0f32, 8., &Device::Cpu)?.reshape((1, 2, 2, 2))?;
 /// let shift = Tensor::zeros((1, 2), DType::F32, &Device::Cpu)?;
 /// let (weight, bias) = (Tensor::new(&[1f32, 1.], &Device::Cpu)?, Tensor::new(&[0f32, 0.], &Device::Cpu)?);
-/// let y = tensor::group_norm_silu(&x, &shift, &weight, &bias, 2, 1e-5)?;
-/// // Each channel holds four numbers a unit apart: normalised, the first is -1.5 / √1.25.
-/// let z = -1.5 / 1.25f64.sqrt();
+/// let norm = Norm { shift: &shift, weight: &weight, bias: &bias, groups: 2, epsilon: 1e-5 };
+/// let y = tensor::group_norm_silu(&x, &norm)?;
+/// // Each channel holds four numbers two apart: normalised, the first is -3 / √5.
+/// let z = -3. / 5f64.sqrt();
 /// let first = y.flatten_all()?.to_vec1::<f32>()?[0] as f64;
 /// assert!((first - z / (1. + (-z).exp())).abs() < 1e-5);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
-pub fn group_norm_silu(
-    x: &Tensor,
-    shift: &Tensor,
-    weight: &Tensor,
-    bias: &Tensor,
-    groups: usize,
-    epsilon: f64,
-) -> Result<Tensor> {
-    let &[batch, channels, height, width] = x.dims() else {
-        return Err(Error::shape("x", x.dims(), "[batch, channels, height, width]"));
+pub fn group_norm_silu(x: &Tensor, norm: &Norm) -> Result<Tensor> {
+    norm.check(x.dims())?;
+    if !own_kernel(x) {
+        return norm.compose(x);
+    }
+    let op = GroupNormSilu {
+        groups: norm.groups,
+        epsilon: norm.epsilon as f32,
+        moments: Mutex::default(),
     };
-    if groups == 0 || channels % groups != 0 {
-        let expected = format!("a divisor of the {channels} channels");
-        return Err(Error::argument("groups", groups, expected));
-    }
-    if shift.dims() != [batch, channels] {
-        return Err(Error::shape("shift", shift.dims(), format!("[{batch}, {channels}]")));
-    }
-    if weight.dims() != [channels] {
-        return Err(Error::shape("weight", weight.dims(), format!("[{channels}]")));
-    }
-    if bias.dims() != [channels] {
-        return Err(Error::shape("bias", bias.dims(), format!("[{channels}]")));
-    }
-    if x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0 {
-        let affine = Tensor::stack(&[weight, bias], 0)?;
-        let op = GroupNormSilu { groups, epsilon: epsilon as f32 };
-        return Ok(x.contiguous()?.apply_op3(&shift.contiguous()?, &affine, op)?);
-    }
-    let x = x.broadcast_add(&shift.reshape((batch, channels, 1, 1))?)?;
-    let x = x.reshape((batch, groups, channels / groups * height * width))?;
-    let x = x.broadcast_sub(&x.mean_keepdim(2)?)?;
-    let x = x.broadcast_div(&(x.sqr()?.mean_keepdim(2)? + epsilon)?.sqrt()?)?;
-    let x = x.reshape((batch, channels, height, width))?;
-    let z = x
-        .broadcast_mul(&weight.reshape((1, channels, 1, 1))?)?
-        .broadcast_add(&bias.reshape((1, channels, 1, 1))?)?;
-    Ok(z.silu()?)
+    Ok(x.contiguous()?.apply_op2(&norm.packed()?, op)?)
 }
 
-struct GroupNormSilu {
-    groups: usize,
-    epsilon: f32,
+pub(super) fn own_kernel(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
 }
 
-/// One image's feature map and what is done to it.
+/// What is done to one image's feature map `[pixels, channels]`.
 #[derive(Clone, Copy)]
-struct Image<'a> {
-    x: &'a [f32],
+struct ImageNorm<'a> {
     shift: &'a [f32],
     weight: &'a [f32],
     bias: &'a [f32],
-    groups: usize,
-    epsilon: f32,
+    pub groups: usize,
+    pub epsilon: f32,
 }
 
-impl Image<'_> {
-    /// The mean of a group and one over its standard deviation, in two passes, which cancel no digits.
-    #[inline(always)]
-    fn moments(&self, channels: std::ops::Range<usize>, pixels: usize) -> (f32, f32) {
-        let n = (channels.len() * pixels) as f32;
-        let mut mean = 0f32;
-        for c in channels.clone() {
-            mean += sum(&self.x[c * pixels..][..pixels], |x| x) + self.shift[c] * pixels as f32;
-        }
-        mean /= n;
-        let mut variance = 0f32;
-        for c in channels {
-            let offset = self.shift[c] - mean;
-            variance += sum(&self.x[c * pixels..][..pixels], |x| (x + offset) * (x + offset));
-        }
-        (mean, 1.0 / (variance / n + self.epsilon).sqrt())
+/// Whole vectors of channels: a map `[pixels, channels]` with zero channels behind the others where they do not fill
+/// the last vector.
+fn whole_vectors(x: &[f32], channels: usize) -> Cow<'_, [f32]> {
+    if channels.is_multiple_of(LANES) {
+        return Cow::Borrowed(x);
+    }
+    let mut out = Vec::with_capacity(x.len() / channels * channels.next_multiple_of(LANES));
+    for x in x.chunks_exact(channels) {
+        out.extend_from_slice(x);
+        out.resize(out.len().next_multiple_of(LANES), 0.0);
+    }
+    Cow::Owned(out)
+}
+
+/// The numbers of a map in [`whole_vectors`] without those that fill it up.
+fn without_filling(wide: &[f32], channels: usize, out: &mut [f32]) {
+    let width = channels.next_multiple_of(LANES);
+    for (wide, out) in wide.chunks_exact(width).zip(out.chunks_exact_mut(channels)) {
+        out.copy_from_slice(&wide[..channels]);
     }
 }
 
-/// Calls `f` on `LANES` inputs and outputs at a time; a rest is padded with zeros.
+/// A number for each channel, in whole vectors.
+fn vectors(channels: usize) -> Vec<Lanes> {
+    vec![[0f32; LANES]; channels.div_ceil(LANES)]
+}
+
+/// `Σ x` over the pixels of each channel, or with `offset` `Σ (x + offset)²`.
 #[inline(always)]
-fn map(x: &[f32], y: &mut [f32], f: impl Fn(&Lanes, &mut Lanes)) {
-    let (xs, x_rest) = x.as_chunks::<LANES>();
-    let (ys, y_rest) = y.as_chunks_mut::<LANES>();
-    for (x, y) in xs.iter().zip(ys) {
-        f(x, y);
-    }
-    if !x_rest.is_empty() {
-        let (mut x, mut y) = ([0f32; LANES], [0f32; LANES]);
-        x[..x_rest.len()].copy_from_slice(x_rest);
-        y[..x_rest.len()].copy_from_slice(y_rest);
-        f(&x, &mut y);
-        y_rest.copy_from_slice(&y[..x_rest.len()]);
+fn channel_sums(x: &[Lanes], out: &mut [Lanes], offset: Option<&[Lanes]>) {
+    let width = out.len();
+    for v in 0..width {
+        // Four running sums: one alone would wait for itself.
+        let mut sums = [[0f32; LANES]; 4];
+        let offset = offset.map(|offset| offset[v]);
+        for (pixel, x) in x.iter().skip(v).step_by(width).enumerate() {
+            let sum = &mut sums[pixel % 4];
+            match offset {
+                None => {
+                    for l in 0..LANES {
+                        sum[l] += x[l];
+                    }
+                }
+                Some(offset) => {
+                    for l in 0..LANES {
+                        sum[l] += (x[l] + offset[l]) * (x[l] + offset[l]);
+                    }
+                }
+            }
+        }
+        for l in 0..LANES {
+            out[v][l] = (sums[0][l] + sums[1][l]) + (sums[2][l] + sums[3][l]);
+        }
     }
 }
 
 vectorised! {
-    fn forward(image: Image, y: &mut [f32]) {
-        let channels = image.shift.len();
-        let pixels = image.x.len() / channels;
-        let size = channels / image.groups;
-        for group in 0..image.groups {
+    /// `y = SiLU(GroupNorm(x + shift))` of one image, in whole vectors; the moments in two passes, which cancel no
+    /// digits.
+    fn forward(norm: ImageNorm, x: &[Lanes], y: &mut [Lanes], moments: &mut [[f32; 2]]) {
+        let channels = norm.shift.len();
+        let width = channels.div_ceil(LANES);
+        let (pixels, size) = (x.len() / width, channels / norm.groups);
+        let n = (pixels * size) as f32;
+        let (mut sums, mut offsets) = (vectors(channels), vectors(channels));
+        channel_sums(x, &mut sums, None);
+        for group in 0..norm.groups {
             let members = group * size..(group + 1) * size;
-            let (mean, scale) = image.moments(members.clone(), pixels);
+            let shifts = norm.shift[members.clone()].iter().sum::<f32>() * pixels as f32;
+            let mean = (sums.as_flattened()[members.clone()].iter().sum::<f32>() + shifts) / n;
+            moments[group][0] = mean;
             for c in members {
-                let a = scale * image.weight[c];
-                let b = (image.shift[c] - mean) * a + image.bias[c];
-                map(&image.x[c * pixels..][..pixels], &mut y[c * pixels..][..pixels], |x, y| {
-                    for (x, y) in x.iter().zip(y) {
-                        let z = x.mul_add(a, b);
-                        *y = z * sigmoid(z);
-                    }
-                });
+                offsets.as_flattened_mut()[c] = norm.shift[c] - mean;
+            }
+        }
+        channel_sums(x, &mut sums, Some(&offsets));
+        // z = factor x + summand.
+        let (factors, summands) = (sums.as_flattened_mut(), offsets.as_flattened_mut());
+        for group in 0..norm.groups {
+            let members = group * size..(group + 1) * size;
+            let variance = factors[members.clone()].iter().sum::<f32>() / n;
+            let scale = 1.0 / (variance + norm.epsilon).sqrt();
+            moments[group][1] = scale;
+            for c in members {
+                factors[c] = scale * norm.weight[c];
+                summands[c] = summands[c] * factors[c] + norm.bias[c];
+            }
+        }
+        for (x, y) in x.chunks_exact(width).zip(y.chunks_exact_mut(width)) {
+            for (v, (x, y)) in x.iter().zip(y).enumerate() {
+                let (factor, summand) = (&sums[v], &offsets[v]);
+                for l in 0..LANES {
+                    let z = x[l].mul_add(factor[l], summand[l]);
+                    y[l] = z * sigmoid(z);
+                }
             }
         }
     }
 }
 
-/// What the backward pass of one image fills or adds to.
-struct Gradients<'a> {
-    x: &'a mut [f32],
+/// What the backward pass of one image fills (`x`, `shift`) or adds to.
+struct NormGradients<'a> {
+    x: &'a mut [Lanes],
     shift: &'a mut [f32],
     weight: &'a mut [f32],
     bias: &'a mut [f32],
 }
 
 vectorised! {
-    fn backward(image: Image, gradient: &[f32], out: Gradients) {
-        let channels = image.shift.len();
-        let pixels = image.x.len() / channels;
-        let size = channels / image.groups;
-        let n = (size * pixels) as f32;
-        for group in 0..image.groups {
+    fn backward(norm: ImageNorm, moments: &[[f32; 2]], x: &[Lanes], gradient: &[Lanes], out: NormGradients) {
+        let channels = norm.shift.len();
+        let width = channels.div_ceil(LANES);
+        let (pixels, size) = (x.len() / width, channels / norm.groups);
+        let n = (pixels * size) as f32;
+        let (mut totals, mut totals_x) = (vectors(channels), vectors(channels));
+        let (mut scales, mut offsets) = (vectors(channels), vectors(channels));
+        let (mut weights, mut biases) = (vectors(channels), vectors(channels));
+        weights.as_flattened_mut()[..channels].copy_from_slice(norm.weight);
+        biases.as_flattened_mut()[..channels].copy_from_slice(norm.bias);
+        for c in 0..channels {
+            let [mean, scale] = moments[c / size];
+            scales.as_flattened_mut()[c] = scale;
+            offsets.as_flattened_mut()[c] = (norm.shift[c] - mean) * scale;
+        }
+        // First the gradient of z, kept in out.x, and its sums alone and times x̂, the normalised map.
+        for v in 0..width {
+            let (scale, offset, weight, bias) = (scales[v], offsets[v], weights[v], biases[v]);
+            let (mut sums, mut sums_x) = ([0f32; LANES], [0f32; LANES]);
+            let maps = x.iter().zip(gradient).zip(out.x.iter_mut());
+            for ((x, dy), dz) in maps.skip(v).step_by(width) {
+                for l in 0..LANES {
+                    let normal = x[l].mul_add(scale[l], offset[l]);
+                    let z = normal.mul_add(weight[l], bias[l]);
+                    let s = sigmoid(z);
+                    let value = dy[l] * s * (z - z * s + 1.0);
+                    dz[l] = value;
+                    sums[l] += value;
+                    sums_x[l] += value * normal;
+                }
+            }
+            (totals[v], totals_x[v]) = (sums, sums_x);
+        }
+        // Then dx = scale (weight dz - mean_dx - x̂ mean_dx_x), and its sum over the pixels for the shift.
+        let (totals, totals_x) = (totals.as_flattened(), totals_x.as_flattened());
+        let (mut of_dz, mut of_x, mut constants) =
+            (vectors(channels), vectors(channels), vectors(channels));
+        for group in 0..norm.groups {
             let members = group * size..(group + 1) * size;
-            let (mean, scale) = image.moments(members.clone(), pixels);
-            // First the gradient of z, kept in out.x, and its sums alone and times x̂, the normalised map.
             let (mut mean_dx, mut mean_dx_x) = (0f32, 0f32);
             for c in members.clone() {
-                let (weight, bias) = (image.weight[c], image.bias[c]);
-                let offset = (image.shift[c] - mean) * scale;
-                let (mut sums, mut sums_x) = ([0f32; LANES], [0f32; LANES]);
-                let mut add = |x: &Lanes, dy: &Lanes, dz: &mut Lanes| {
-                    for i in 0..LANES {
-                        let normal = x[i].mul_add(scale, offset);
-                        let z = normal.mul_add(weight, bias);
-                        let s = sigmoid(z);
-                        let v = dy[i] * s * (z - z * s + 1.0);
-                        dz[i] = v;
-                        sums[i] += v;
-                        sums_x[i] += v * normal;
-                    }
-                };
-                let (xs, x_rest) = image.x[c * pixels..][..pixels].as_chunks::<LANES>();
-                let (dys, dy_rest) = gradient[c * pixels..][..pixels].as_chunks::<LANES>();
-                let (dzs, dz_rest) = out.x[c * pixels..][..pixels].as_chunks_mut::<LANES>();
-                for ((x, dy), dz) in xs.iter().zip(dys).zip(dzs) {
-                    add(x, dy, dz);
-                }
-                if !x_rest.is_empty() {
-                    // Where dy is padded with zeros, nothing is added to the sums.
-                    let (mut x, mut dy, mut dz) = ([0f32; LANES], [0f32; LANES], [0f32; LANES]);
-                    x[..x_rest.len()].copy_from_slice(x_rest);
-                    dy[..dy_rest.len()].copy_from_slice(dy_rest);
-                    add(&x, &dy, &mut dz);
-                    dz_rest.copy_from_slice(&dz[..x_rest.len()]);
-                }
-                let (total, total_x) = (sums.iter().sum::<f32>(), sums_x.iter().sum::<f32>());
-                out.bias[c] += total;
-                out.weight[c] += total_x;
-                mean_dx += total * weight / n;
-                mean_dx_x += total_x * weight / n;
+                out.bias[c] += totals[c];
+                out.weight[c] += totals_x[c];
+                mean_dx += totals[c] * norm.weight[c] / n;
+                mean_dx_x += totals_x[c] * norm.weight[c] / n;
             }
-            // Then dx = scale (weight dz - mean_dx - x̂ mean_dx_x), and its sum over the pixels for the shift.
             for c in members {
-                let offset = (image.shift[c] - mean) * scale;
-                let of_dz = scale * image.weight[c];
-                let constant = -scale * (mean_dx + offset * mean_dx_x);
-                let of_x = -scale * scale * mean_dx_x;
-                let dx = &mut out.x[c * pixels..][..pixels];
-                map(&image.x[c * pixels..][..pixels], dx, |x, dx| {
-                    for (x, dx) in x.iter().zip(dx) {
-                        *dx = dx.mul_add(of_dz, x.mul_add(of_x, constant));
-                    }
-                });
-                out.shift[c] = sum(dx, |dx| dx);
+                let (scale, offset) = (scales.as_flattened()[c], offsets.as_flattened()[c]);
+                of_dz.as_flattened_mut()[c] = scale * norm.weight[c];
+                of_x.as_flattened_mut()[c] = -scale * scale * mean_dx_x;
+                constants.as_flattened_mut()[c] = -scale * (mean_dx + offset * mean_dx_x);
             }
         }
+        let mut shifts = vectors(channels);
+        for v in 0..width {
+            let (of_dz, of_x, constant) = (of_dz[v], of_x[v], constants[v]);
+            let mut sums = [0f32; LANES];
+            for (x, dx) in x.iter().zip(out.x.iter_mut()).skip(v).step_by(width) {
+                for l in 0..LANES {
+                    dx[l] = dx[l].mul_add(of_dz[l], x[l].mul_add(of_x[l], constant[l]));
+                    sums[l] += dx[l];
+                }
+            }
+            shifts[v] = sums;
+        }
+        out.shift.copy_from_slice(&shifts.as_flattened()[..channels]);
     }
 }
 
-impl CustomOp3 for GroupNormSilu {
+/// The norms of a batch of images, out of the packed tensor.
+#[derive(Clone, Copy)]
+pub(super) struct BatchNorms<'a> {
+    pub packed: &'a [f32],
+    pub channels: usize,
+    pub groups: usize,
+    pub epsilon: f32,
+}
+
+impl<'a> BatchNorms<'a> {
+    fn image(&self, image: usize) -> ImageNorm<'a> {
+        let Self { packed, channels, groups, epsilon } = *self;
+        let (shift, affine) = packed.split_at(packed.len() - 2 * channels);
+        let (weight, bias) = affine.split_at(channels);
+        ImageNorm { shift: &shift[image * channels..][..channels], weight, bias, groups, epsilon }
+    }
+
+    /// The maps of a few images from `first` on, one after another, and the mean of each group with one over its
+    /// standard deviation.
+    pub fn forward(&self, first: usize, x: &[f32], y: &mut [f32], moments: &mut [[f32; 2]]) {
+        let map = x.len() / (moments.len() / self.groups);
+        let maps = x.chunks_exact(map).zip(y.chunks_exact_mut(map));
+        for (i, ((x, y), moments)) in maps.zip(moments.chunks_exact_mut(self.groups)).enumerate() {
+            let norm = self.image(first + i);
+            if self.channels.is_multiple_of(LANES) {
+                forward(norm, x.as_chunks().0, y.as_chunks_mut().0, moments);
+            } else {
+                let x = whole_vectors(x, self.channels);
+                let mut wide = vec![0f32; x.len()];
+                forward(norm, x.as_chunks().0, wide.as_chunks_mut().0, moments);
+                without_filling(&wide, self.channels, y);
+            }
+        }
+    }
+
+    /// The gradients of the maps and of the packed tensor.
+    pub fn backward(
+        &self,
+        x: &[f32],
+        moments: &[[f32; 2]],
+        gradient: &[f32],
+    ) -> (Vec<f32>, Vec<f32>) {
+        let channels = self.channels;
+        let batch = moments.len() / self.groups;
+        let map = x.len() / batch;
+        let mut of_x = vec![0f32; x.len()];
+        let mut of_packed = vec![0f32; self.packed.len()];
+        let (of_shift, of_affine) = of_packed.split_at_mut(batch * channels);
+        // Sixteen sums at most, however many threads there are.
+        let share = batch.div_ceil(16);
+        let sums: Vec<Vec<f32>> = of_x
+            .par_chunks_mut(share * map)
+            .zip(of_shift.par_chunks_mut(share * channels))
+            .enumerate()
+            .map(|(i, (of_x, of_shift))| {
+                let mut sum = vec![0f32; 2 * channels];
+                let (of_weight, of_bias) = sum.split_at_mut(channels);
+                let parts = of_x.chunks_exact_mut(map).zip(of_shift.chunks_exact_mut(channels));
+                for (image, (of_x, of_shift)) in (i * share..).zip(parts) {
+                    let moments = &moments[image * self.groups..][..self.groups];
+                    let x = whole_vectors(&x[image * map..][..map], channels);
+                    let gradient = whole_vectors(&gradient[image * map..][..map], channels);
+                    let (x, gradient) = (x.as_chunks().0, gradient.as_chunks().0);
+                    let (weight, bias) = (&mut *of_weight, &mut *of_bias);
+                    let norm = self.image(image);
+                    if channels.is_multiple_of(LANES) {
+                        let of_x = of_x.as_chunks_mut().0;
+                        let out = NormGradients { x: of_x, shift: of_shift, weight, bias };
+                        backward(norm, moments, x, gradient, out);
+                    } else {
+                        let mut wide = vec![[0f32; LANES]; x.len()];
+                        let out = NormGradients { x: &mut wide, shift: of_shift, weight, bias };
+                        backward(norm, moments, x, gradient, out);
+                        without_filling(wide.as_flattened(), channels, of_x);
+                    }
+                }
+                sum
+            })
+            .collect();
+        for sum in sums {
+            for (total, part) in of_affine.iter_mut().zip(sum) {
+                *total += part;
+            }
+        }
+        (of_x, of_packed)
+    }
+}
+
+struct GroupNormSilu {
+    groups: usize,
+    epsilon: f32,
+    /// Of the forward pass, for the backward one.
+    moments: Mutex<Vec<[f32; 2]>>,
+}
+
+impl CustomOp2 for GroupNormSilu {
     fn name(&self) -> &'static str {
         "scorebook-group-norm-silu"
     }
@@ -226,87 +398,43 @@ impl CustomOp3 for GroupNormSilu {
         l1: &Layout,
         s2: &CpuStorage,
         l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (_, channels, height, width) = l1.shape().dims4()?;
-        let (x, shift, affine) =
-            (contiguous(s1, l1)?, contiguous(s2, l2)?, contiguous::<f32>(s3, l3)?);
-        let (weight, bias) = affine.split_at(channels);
-        let map = channels * height * width;
+        let (batch, height, width, channels) = l1.shape().dims4()?;
+        let (x, packed) = (contiguous(s1, l1)?, contiguous(s2, l2)?);
+        let Self { groups, epsilon, .. } = *self;
+        let norms = BatchNorms { packed, channels, groups, epsilon };
+        let map = height * width * channels;
         let mut y = vec![0f32; x.len()];
-        y.par_chunks_mut(map).zip(x.par_chunks(map)).zip(shift.par_chunks(channels)).for_each(
-            |((y, x), shift)| {
-                let (groups, epsilon) = (self.groups, self.epsilon);
-                forward(Image { x, shift, weight, bias, groups, epsilon }, y)
-            },
-        );
+        let mut moments = vec![[0f32; 2]; batch * groups];
+        let maps = y.par_chunks_mut(map).zip(x.par_chunks(map));
+        maps.zip(moments.par_chunks_mut(groups))
+            .enumerate()
+            .for_each(|(image, ((y, x), moments))| norms.forward(image, x, y, moments));
+        *self.moments.lock().expect("no thread panics with it") = moments;
         Ok((CpuStorage::F32(y), l1.shape().clone()))
     }
 
     fn bwd(
         &self,
         x: &Tensor,
-        shift: &Tensor,
-        affine: &Tensor,
+        packed: &Tensor,
         _: &Tensor,
         gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>, Option<Tensor>)> {
-        let (batch, channels, height, width) = x.dims4()?;
-        let map = channels * height * width;
-        let mut of_x = vec![0f32; batch * map];
-        let mut of_shift = vec![0f32; batch * channels];
-        let of_affine = with_values(x, |x| {
-            with_values(shift, |shift| {
-                with_values(affine, |affine: &[f32]| {
-                    with_values(gradient, |gradient| {
-                        let (weight, bias) = affine.split_at(channels);
-                        // Sixteen sums at most, however many threads there are.
-                        let share = batch.div_ceil(16);
-                        let sums: Vec<Vec<f32>> = of_x
-                            .par_chunks_mut(share * map)
-                            .zip(of_shift.par_chunks_mut(share * channels))
-                            .zip(x.par_chunks(share * map))
-                            .zip(shift.par_chunks(share * channels))
-                            .zip(gradient.par_chunks(share * map))
-                            .map(|((((of_x, of_shift), x), shift), gradient)| {
-                                let mut sum = vec![0f32; 2 * channels];
-                                let (of_weight, of_bias) = sum.split_at_mut(channels);
-                                for (i, of_x) in of_x.chunks_mut(map).enumerate() {
-                                    let image = Image {
-                                        x: &x[i * map..][..map],
-                                        shift: &shift[i * channels..][..channels],
-                                        weight,
-                                        bias,
-                                        groups: self.groups,
-                                        epsilon: self.epsilon,
-                                    };
-                                    let out = Gradients {
-                                        x: of_x,
-                                        shift: &mut of_shift[i * channels..][..channels],
-                                        weight: of_weight,
-                                        bias: of_bias,
-                                    };
-                                    backward(image, &gradient[i * map..][..map], out);
-                                }
-                                sum
-                            })
-                            .collect();
-                        let mut total = vec![0f32; 2 * channels];
-                        for sum in sums {
-                            for (total, part) in total.iter_mut().zip(sum) {
-                                *total += part;
-                            }
-                        }
-                        Ok(total)
-                    })
+    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
+        let Self { groups, epsilon, .. } = *self;
+        let channels = packed.dim(1)?;
+        let moments = self.moments.lock().expect("no thread panics with it");
+        let (of_x, of_packed) = with_values(x, |x| {
+            with_values(packed, |packed| {
+                with_values(gradient, |gradient| {
+                    let norms = BatchNorms { packed, channels, groups, epsilon };
+                    Ok(norms.backward(x, &moments, gradient))
                 })
             })
         })?;
         Ok((
             Some(Tensor::from_vec(of_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(of_shift, shift.shape(), shift.device())?),
-            Some(Tensor::from_vec(of_affine, affine.shape(), affine.device())?),
+            Some(Tensor::from_vec(of_packed, packed.shape(), packed.device())?),
         ))
     }
 }

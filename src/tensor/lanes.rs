@@ -1,5 +1,7 @@
 //! Sixteen numbers at a time: loops that the compiler turns into vector code for the machine they run on.
 
+use std::sync::OnceLock;
+
 /// How many numbers a vector holds: one AVX-512 register, two AVX ones, four of SSE or NEON.
 pub(crate) const LANES: usize = 16;
 pub(super) type Lanes = [f32; LANES];
@@ -7,6 +9,39 @@ pub(super) type Lanes = [f32; LANES];
 /// Work for [`vectorise`]. Implementations mark `run` `#[inline(always)]`, and all that it calls.
 pub(crate) trait Vectorised {
     fn run(self);
+}
+
+/// The widest vectors that this machine has.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum InstructionSet {
+    Avx512,
+    Avx2,
+    Plain,
+}
+
+/// What the processor can do, or less where the environment variable `SCOREBOOK_INSTRUCTIONS` says so: `avx2` or
+/// `plain`.
+pub(crate) fn instruction_set() -> InstructionSet {
+    static FOUND: OnceLock<InstructionSet> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        let wished = std::env::var("SCOREBOOK_INSTRUCTIONS").unwrap_or_default();
+        #[cfg(target_arch = "x86_64")]
+        {
+            let avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
+            let avx512 = is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bw");
+            if avx2 && avx512 && wished != "avx2" && wished != "plain" {
+                return InstructionSet::Avx512;
+            }
+            if avx2 && wished != "plain" {
+                return InstructionSet::Avx2;
+            }
+        }
+        let _ = wished;
+        InstructionSet::Plain
+    })
 }
 
 /// Runs `work`, which is compiled three times, for AVX-512, for AVX2 and for any machine; the processor picks.
@@ -23,18 +58,12 @@ pub(crate) fn vectorise<W: Vectorised>(work: W) {
         fn avx2<W: Vectorised>(work: W) {
             work.run();
         }
-        let has_avx2 = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let has_avx512 = is_x86_feature_detected!("avx512f")
-            && is_x86_feature_detected!("avx512vl")
-            && is_x86_feature_detected!("avx512dq")
-            && is_x86_feature_detected!("avx512bw");
-        if has_avx2 && has_avx512 {
-            // SAFETY: the features that it is compiled for were just found.
-            return unsafe { avx512(work) };
-        }
-        if has_avx2 {
-            // SAFETY: the features that it is compiled for were just found.
-            return unsafe { avx2(work) };
+        match instruction_set() {
+            // SAFETY: the features that it is compiled for were found.
+            InstructionSet::Avx512 => return unsafe { avx512(work) },
+            // SAFETY: the features that it is compiled for were found.
+            InstructionSet::Avx2 => return unsafe { avx2(work) },
+            InstructionSet::Plain => {}
         }
     }
     work.run();
@@ -54,22 +83,19 @@ macro_rules! vectorised {
             fn body($($argument: $type),*) $(-> $result)? $body
             #[cfg(target_arch = "x86_64")]
             {
-                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx2,fma")]
+                #[target_feature(enable = "avx512f,avx512vl,avx512dq,avx512bw,avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 fn avx512($($argument: $type),*) $(-> $result)? { body($($argument),*) }
                 #[target_feature(enable = "avx2,fma")]
                 #[allow(clippy::too_many_arguments)]
                 fn avx2($($argument: $type),*) $(-> $result)? { body($($argument),*) }
-                if is_x86_feature_detected!("avx512f")
-                    && is_x86_feature_detected!("avx512vl")
-                    && is_x86_feature_detected!("avx512dq")
-                {
-                    // SAFETY: the features that it is compiled for were just found.
-                    return unsafe { avx512($($argument),*) };
-                }
-                if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
-                    // SAFETY: the features that it is compiled for were just found.
-                    return unsafe { avx2($($argument),*) };
+                use crate::tensor::lanes::{InstructionSet, instruction_set};
+                match instruction_set() {
+                    // SAFETY: the features that it is compiled for were found.
+                    InstructionSet::Avx512 => return unsafe { avx512($($argument),*) },
+                    // SAFETY: the features that it is compiled for were found.
+                    InstructionSet::Avx2 => return unsafe { avx2($($argument),*) },
+                    InstructionSet::Plain => {}
                 }
             }
             body($($argument),*)
@@ -208,19 +234,6 @@ pub(super) fn sigmoid(x: f32) -> f32 {
     1.0 / (1.0 + exp(-x))
 }
 
-/// `Σ f(x)` with one running sum a lane.
-#[inline(always)]
-pub(super) fn sum(x: &[f32], f: impl Fn(f32) -> f32) -> f32 {
-    let mut sums = [0f32; LANES];
-    let (chunks, rest) = x.as_chunks::<LANES>();
-    for chunk in chunks {
-        for (sum, &x) in sums.iter_mut().zip(chunk) {
-            *sum += f(x);
-        }
-    }
-    sums.iter().sum::<f32>() + rest.iter().map(|&x| f(x)).sum::<f32>()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -273,11 +286,5 @@ mod tests {
             assert!(x.is_nan());
         }
         assert_eq!((tanh(100.0), tanh(-100.0)), (1.0, -1.0));
-    }
-
-    #[test]
-    fn a_sum_takes_every_number_once() {
-        let x: Vec<f32> = (0..37).map(|i| i as f32).collect();
-        assert_eq!(sum(&x, |x| x), 666.0);
     }
 }

@@ -5,16 +5,19 @@
 //! kernels split their work by the problem's size and never by the number of threads, so their results are
 //! bitwise equal on any number of threads of one machine.
 
+mod block;
 mod convolution;
 mod geometry;
 mod group_norm;
 pub(crate) mod lanes;
 mod parameters;
+mod tile;
 mod update;
 mod values;
 
-pub use convolution::{conv_transpose2d, conv2d};
-pub use group_norm::group_norm_silu;
+pub use block::conv_norm_silu;
+pub use convolution::{Convolution, conv_transpose2d, conv2d};
+pub use group_norm::{Norm, group_norm_silu};
 pub use parameters::Parameters;
 pub(crate) use update::{AdamStep, adam_step, average_into, momentum_step};
 pub use values::values;

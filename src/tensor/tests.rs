@@ -42,10 +42,17 @@ fn check_derivatives(arguments: &[Tensor], f: impl Fn(&[Tensor]) -> Tensor) {
     }
 }
 
+/// Candle keeps its channels in the second place.
+fn candles(x: &Tensor, f: impl Fn(&Tensor) -> candle_core::Result<Tensor>) -> Tensor {
+    let x = x.permute((0, 3, 1, 2)).unwrap().contiguous().unwrap();
+    f(&x).unwrap().permute((0, 2, 3, 1)).unwrap().contiguous().unwrap()
+}
+
 #[test]
 fn convolutions_are_candles() {
     let mut generator = Generator::new(1);
-    // Batch, channels, size, filters, side, stride, padding; sizes that leave rests, paddings as large as the kernel.
+    // Batch, channels, size, filters, side, stride, padding; sizes that leave rests, paddings as large as the kernel,
+    // strides beyond the kernel, numbers of channels on both sides of one, two, four vectors and their rests.
     for (b, c, n, o, k, s, p) in [
         (1, 1, 5, 1, 3, 1, 0),
         (3, 2, 7, 4, 3, 2, 0),
@@ -54,20 +61,43 @@ fn convolutions_are_candles() {
         (7, 2, 6, 3, 1, 1, 0),
         (2, 2, 12, 3, 5, 3, 2),
         (9, 3, 4, 2, 4, 2, 3),
+        (3, 2, 7, 4, 1, 3, 0),
+        (2, 1, 9, 32, 3, 1, 0),
+        (2, 40, 7, 1, 3, 1, 1),
+        (3, 17, 6, 67, 3, 2, 0),
+        (2, 64, 5, 115, 3, 2, 1),
+        (4, 33, 6, 20, 3, 1, 1),
     ] {
         for dtype in [DType::F32, DType::F64] {
             let tolerance = if dtype == DType::F32 { 1e-5 } else { 1e-13 };
-            let x = normal(&mut generator, &[b, c, n, n + 1], dtype);
-            let kernel = normal(&mut generator, &[o, c, k, k], dtype);
+            let x = Var::from_tensor(&normal(&mut generator, &[b, n, n + 1, c], dtype)).unwrap();
+            let kernel = Var::from_tensor(&normal(&mut generator, &[o, c, k, k], dtype)).unwrap();
+            let compare = |ours: &Tensor, theirs: &Tensor, inputs: [&Var; 2], what: &str| {
+                let what = format!("{what} {b} {c} {n} {o} {k} {s} {p} {dtype:?}");
+                assert_eq!(ours.dims(), theirs.dims(), "{what}");
+                assert!(distance(ours, theirs) < tolerance, "{what}");
+                // Candle's backward pass takes the rest that the height leaves for that of the width too.
+                let rest = |size: usize| (size + 2 * p - k) % s;
+                if rest(n) != rest(n + 1) {
+                    return;
+                }
+                let weights = normal(&mut Generator::new(9), ours.dims(), dtype);
+                let gradients =
+                    |y: &Tensor| (y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+                let (ours, theirs) = (gradients(ours), gradients(theirs));
+                for (i, input) in inputs.into_iter().enumerate() {
+                    let error = distance(ours.get(input).unwrap(), theirs.get(input).unwrap());
+                    assert!(error < 10.0 * tolerance, "{what}: gradient {i} off by {error:e}");
+                }
+            };
             let y = conv2d(&x, &kernel, s, p).unwrap();
-            let candles = x.conv2d(&kernel, p, s, 1, 1).unwrap();
-            assert_eq!(y.dims(), candles.dims());
-            assert!(distance(&y, &candles) < tolerance, "{b} {c} {n} {o} {k} {s} {p}");
+            let theirs = candles(&x, |x| x.conv2d(&kernel, p, s, 1, 1));
+            compare(&y, &theirs, [&x, &kernel], "conv");
+            let y = Var::from_tensor(&y.detach()).unwrap();
             let output_padding = s - 1;
             let back = conv_transpose2d(&y, &kernel, s, p, output_padding).unwrap();
-            let candles = y.conv_transpose2d(&kernel, p, output_padding, s, 1).unwrap();
-            assert_eq!(back.dims(), candles.dims());
-            assert!(distance(&back, &candles) < tolerance, "ᵀ {b} {c} {n} {o} {k} {s} {p}");
+            let theirs = candles(&y, |y| y.conv_transpose2d(&kernel, p, output_padding, s, 1));
+            compare(&back, &theirs, [&y, &kernel], "transposed");
         }
     }
 }
@@ -76,20 +106,24 @@ fn convolutions_are_candles() {
 fn convolutions_have_the_right_derivatives() {
     let mut generator = Generator::new(2);
     for (b, s, p) in [(1, 1, 0), (5, 2, 0), (6, 2, 1), (3, 1, 2)] {
-        let x = normal(&mut generator, &[b, 3, 7, 8], DType::F64);
+        let x = normal(&mut generator, &[b, 7, 8, 3], DType::F64);
         let kernel = normal(&mut generator, &[4, 3, 3, 3], DType::F64);
         let arguments = [x, kernel];
         check_derivatives(&arguments, |a| conv2d(&a[0], &a[1], s, p).unwrap());
-        let y = normal(&mut generator, &[b, 4, 5, 4], DType::F64);
+        let y = normal(&mut generator, &[b, 5, 4, 4], DType::F64);
         let arguments = [y, arguments[1].clone()];
         check_derivatives(&arguments, |a| conv_transpose2d(&a[0], &a[1], s, p, s - 1).unwrap());
     }
+    // Pixels that no output reaches.
+    let x = normal(&mut generator, &[2, 9, 8, 3], DType::F64);
+    let kernel = normal(&mut generator, &[4, 3, 1, 1], DType::F64);
+    check_derivatives(&[x, kernel], |a| conv2d(&a[0], &a[1], 3, 0).unwrap());
 }
 
 #[test]
 fn convolution_of_a_strided_view_is_that_of_its_copy() {
-    let x = normal(&mut Generator::new(3), &[4, 6, 6, 2], DType::F32);
-    let view = x.permute((0, 3, 1, 2)).unwrap();
+    let x = normal(&mut Generator::new(3), &[4, 2, 6, 6], DType::F32);
+    let view = x.permute((0, 3, 2, 1)).unwrap();
     let kernel =
         normal(&mut Generator::new(4), &[3, 3, 5, 2], DType::F32).permute((2, 3, 0, 1)).unwrap();
     let y = conv2d(&view, &kernel, 1, 0).unwrap();
@@ -97,44 +131,76 @@ fn convolution_of_a_strided_view_is_that_of_its_copy() {
     assert_eq!(largest(&(y - copied).unwrap()), 0.0);
 }
 
+/// The same function of the same arguments in F64, by candle's ops, and in F32, by our kernels.
+fn check_against_f64(arguments: &[Tensor], tolerance: f64, f: impl Fn(&[Tensor]) -> Tensor) {
+    let wide: Vec<Var> = arguments.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
+    let narrow = |x: &Tensor| Var::from_tensor(&x.to_dtype(DType::F32).unwrap()).unwrap();
+    let narrow: Vec<Var> = arguments.iter().map(narrow).collect();
+    let tensors = |v: &[Var]| v.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>();
+    let (y, ours) = (f(&tensors(&wide)), f(&tensors(&narrow)));
+    assert!(distance(&ours, &y) < 1e-5, "off by {:e}", distance(&ours, &y));
+    let weights = normal(&mut Generator::new(10), y.dims(), DType::F64);
+    let exact = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    let weights = weights.to_dtype(DType::F32).unwrap();
+    let found = (&ours * &weights).unwrap().sum_all().unwrap().backward().unwrap();
+    for (i, (wide, narrow)) in wide.iter().zip(&narrow).enumerate() {
+        let (exact, found) = (exact.get(wide).unwrap(), found.get(narrow).unwrap());
+        // Groups of few numbers cancel: the scale is that of the upstream gradient.
+        let error = largest(&(exact - found.to_dtype(DType::F64).unwrap()).unwrap());
+        assert!(error < tolerance * largest(exact).max(1.0), "argument {i} off by {error:e}");
+    }
+}
+
+fn norm(a: &[Tensor], groups: usize) -> Norm<'_> {
+    Norm { shift: &a[0], weight: &a[1], bias: &a[2], groups, epsilon: 1e-5 }
+}
+
 #[test]
 fn group_norm_is_the_composition_and_so_are_its_derivatives() {
     let mut generator = Generator::new(5);
-    // Pixel counts below, at and above a vector, with and without a rest.
+    // Numbers of channels below, at and above a vector, with and without a rest.
     for (b, c, groups, n) in
-        [(3, 8, 4, 2), (2, 4, 4, 4), (5, 6, 2, 5), (17, 8, 8, 7), (1, 32, 32, 3)]
+        [(3, 8, 4, 2), (2, 4, 4, 4), (5, 6, 2, 5), (17, 16, 8, 7), (1, 32, 32, 3), (2, 72, 8, 3)]
     {
-        let x = ((normal(&mut generator, &[b, c, n, n], DType::F64) * 2.).unwrap() + 3.).unwrap();
+        let x = ((normal(&mut generator, &[b, n, n, c], DType::F64) * 2.).unwrap() + 3.).unwrap();
         let shift = normal(&mut generator, &[b, c], DType::F64);
         let weight = normal(&mut generator, &[c], DType::F64);
         let bias = normal(&mut generator, &[c], DType::F64);
         let arguments = [x, shift, weight, bias];
-        let f = |a: &[Tensor]| group_norm_silu(&a[0], &a[1], &a[2], &a[3], groups, 1e-5).unwrap();
-        // F64 takes candle's ops, F32 our kernel.
+        let f = |a: &[Tensor]| group_norm_silu(&a[0], &norm(&a[1..], groups)).unwrap();
         check_derivatives(&arguments, f);
-        let wide: Vec<Var> = arguments.iter().map(|x| Var::from_tensor(x).unwrap()).collect();
-        let narrow = |x: &Tensor| Var::from_tensor(&x.to_dtype(DType::F32).unwrap()).unwrap();
-        let narrow: Vec<Var> = arguments.iter().map(narrow).collect();
-        let tensors = |v: &[Var]| v.iter().map(|v| v.as_tensor().clone()).collect::<Vec<_>>();
-        let (y, ours) = (f(&tensors(&wide)), f(&tensors(&narrow)));
-        assert!(distance(&ours, &y) < 1e-5, "{c} channels, {groups} groups, {n}²");
-        let weights = normal(&mut generator, y.dims(), DType::F64);
-        let exact = (&y * &weights).unwrap().sum_all().unwrap().backward().unwrap();
-        let weights = weights.to_dtype(DType::F32).unwrap();
-        let found = (&ours * &weights).unwrap().sum_all().unwrap().backward().unwrap();
-        for (i, (wide, narrow)) in wide.iter().zip(&narrow).enumerate() {
-            let (exact, found) = (exact.get(wide).unwrap(), found.get(narrow).unwrap());
-            // Groups of few numbers cancel: the scale is that of the upstream gradient.
-            let error = largest(&(exact - found.to_dtype(DType::F64).unwrap()).unwrap());
-            assert!(error < 2e-4 * largest(exact).max(1.0), "argument {i} off by {error:e}");
-        }
+        check_against_f64(&arguments, 2e-4, f);
+    }
+}
+
+#[test]
+fn a_block_is_its_parts() {
+    let mut generator = Generator::new(11);
+    for (b, c, n, o, groups, stride, transposed) in [
+        (5, 1, 9, 32, 4, 1, None),
+        (9, 8, 7, 24, 8, 2, None),
+        (5, 24, 4, 8, 4, 2, Some(0)),
+        (6, 16, 3, 12, 3, 2, Some(1)),
+    ] {
+        let convolution = Convolution { stride, padding: 0, transposed };
+        let x = normal(&mut generator, &[b, n, n, c], DType::F64);
+        let dims = if transposed.is_some() { [c, o, 3, 3] } else { [o, c, 3, 3] };
+        let kernel = normal(&mut generator, &dims, DType::F64);
+        let shift = normal(&mut generator, &[b, o], DType::F64);
+        let weight = normal(&mut generator, &[o], DType::F64);
+        let bias = normal(&mut generator, &[o], DType::F64);
+        let arguments = [x, kernel, shift, weight, bias];
+        let f = |a: &[Tensor]| {
+            conv_norm_silu(&a[0], &a[1], convolution, &norm(&a[2..], groups)).unwrap()
+        };
+        check_against_f64(&arguments, 2e-4, f);
     }
 }
 
 #[test]
 fn any_number_of_threads_gives_the_same_bits() {
     let mut generator = Generator::new(6);
-    let x = normal(&mut generator, &[64, 32, 12, 12], DType::F32);
+    let x = normal(&mut generator, &[64, 12, 12, 32], DType::F32);
     let kernel = Var::from_tensor(&normal(&mut generator, &[64, 32, 3, 3], DType::F32)).unwrap();
     let shift = normal(&mut generator, &[64, 64], DType::F32);
     let weight = Var::from_tensor(&normal(&mut generator, &[64], DType::F32)).unwrap();
@@ -142,8 +208,10 @@ fn any_number_of_threads_gives_the_same_bits() {
     let run = |threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let y = conv2d(&x, &kernel, 2, 0).unwrap();
-            let y = group_norm_silu(&y, &shift, &weight, &bias, 32, 1e-5).unwrap();
+            let norm =
+                Norm { shift: &shift, weight: &weight, bias: &bias, groups: 32, epsilon: 1e-5 };
+            let convolution = Convolution { stride: 2, padding: 0, transposed: None };
+            let y = conv_norm_silu(&x, &kernel, convolution, &norm).unwrap();
             let gradients = y.sqr().unwrap().mean_all().unwrap().backward().unwrap();
             let bits = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             [bits(&y), bits(gradients.get(&kernel).unwrap()), bits(gradients.get(&weight).unwrap())]
@@ -159,25 +227,31 @@ fn what_does_not_fit_is_an_error() {
     let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
     let kernel = zeros(&[4, 3, 3, 3]);
     for (result, message) in [
-        (conv2d(&zeros(&[1, 2, 8, 8]), &kernel, 1, 0), "`x` has shape [1, 2, 8, 8]"),
-        (conv2d(&zeros(&[1, 3, 2, 8]), &kernel, 1, 0), "at least the kernel's 3 pixels"),
-        (conv2d(&zeros(&[3, 8, 8]), &kernel, 1, 0), "[batch, channels, height, width]"),
-        (conv2d(&zeros(&[1, 3, 8, 8]), &kernel, 0, 0), "`stride` is 0"),
-        (conv2d(&zeros(&[1, 3, 8, 8]), &zeros(&[4, 3, 3, 2]), 1, 0), "a square kernel"),
-        (conv_transpose2d(&zeros(&[1, 3, 8, 8]), &kernel, 1, 0, 0), "expected [batch, 4,"),
-        (conv_transpose2d(&zeros(&[1, 4, 8, 8]), &kernel, 2, 0, 2), "less than the stride, 2"),
-        (conv_transpose2d(&zeros(&[1, 4, 1, 1]), &kernel, 1, 2, 0), "`padding` is 2"),
+        (conv2d(&zeros(&[1, 8, 8, 2]), &kernel, 1, 0), "`x` has shape [1, 8, 8, 2]"),
+        (conv2d(&zeros(&[1, 2, 8, 3]), &kernel, 1, 0), "at least the kernel's 3 pixels"),
+        (conv2d(&zeros(&[3, 8, 8]), &kernel, 1, 0), "[batch, height, width, channels]"),
+        (conv2d(&zeros(&[1, 8, 8, 3]), &kernel, 0, 0), "`stride` is 0"),
+        (conv2d(&zeros(&[1, 8, 8, 3]), &zeros(&[4, 3, 3, 2]), 1, 0), "a square kernel"),
+        (conv_transpose2d(&zeros(&[1, 8, 8, 3]), &kernel, 1, 0, 0), "expected [batch, rows,"),
+        (conv_transpose2d(&zeros(&[1, 8, 8, 4]), &kernel, 2, 0, 2), "less than the stride, 2"),
+        (conv_transpose2d(&zeros(&[1, 1, 1, 4]), &kernel, 1, 2, 0), "`padding` is 2"),
     ] {
         let error = result.unwrap_err().to_string();
         assert!(error.contains(message), "{error}");
     }
-    let norm = |x: &[usize], shift: &[usize], groups| {
+    let refusal = |x: &[usize], shift: &[usize], groups| {
         let (x, shift, affine) = (zeros(x), zeros(shift), zeros(&[4]));
-        group_norm_silu(&x, &shift, &affine, &affine, groups, 1e-5).unwrap_err().to_string()
+        let norm = Norm { shift: &shift, weight: &affine, bias: &affine, groups, epsilon: 1e-5 };
+        group_norm_silu(&x, &norm).unwrap_err().to_string()
     };
-    assert!(norm(&[2, 4, 3, 3], &[2, 4], 3).contains("a divisor of the 4 channels"));
-    assert!(norm(&[2, 4, 3, 3], &[2, 3], 2).contains("expected [2, 4]"));
-    assert!(norm(&[2, 6, 3, 3], &[2, 6], 2).contains("expected [6]"));
+    assert!(refusal(&[2, 3, 3, 4], &[2, 4], 3).contains("a divisor of the 4 channels"));
+    assert!(refusal(&[2, 3, 3, 4], &[2, 3], 2).contains("expected [2, 4]"));
+    assert!(refusal(&[2, 3, 3, 6], &[2, 6], 2).contains("expected [6]"));
+    let (x, shift, affine) = (zeros(&[2, 5, 5, 3]), zeros(&[2, 4]), zeros(&[4]));
+    let norm = Norm { shift: &shift, weight: &affine, bias: &affine, groups: 3, epsilon: 1e-5 };
+    let convolution = Convolution { stride: 1, padding: 0, transposed: None };
+    let error = conv_norm_silu(&x, &kernel, convolution, &norm).unwrap_err().to_string();
+    assert!(error.contains("a divisor of the 4 channels"), "{error}");
 }
 
 #[test]
