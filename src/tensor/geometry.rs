@@ -231,7 +231,7 @@ impl Geometry {
         let lines = |first: usize| -> Vec<usize> {
             (0..side)
                 .rev()
-                .filter(|w| (first + padding + side * stride - w) % stride == 0)
+                .filter(|w| (first + padding + side * stride - w).is_multiple_of(stride))
                 .collect()
         };
         // Where each line of the kernel stands among them.

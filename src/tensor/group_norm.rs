@@ -180,25 +180,23 @@ vectorised! {
         let n = (pixels * size) as f32;
         let (mut sums, mut offsets) = (vectors(channels), vectors(channels));
         channel_sums(x, &mut sums, None);
-        for group in 0..norm.groups {
+        for (group, [mean, _]) in moments.iter_mut().enumerate() {
             let members = group * size..(group + 1) * size;
             let shifts = norm.shift[members.clone()].iter().sum::<f32>() * pixels as f32;
-            let mean = (sums.as_flattened()[members.clone()].iter().sum::<f32>() + shifts) / n;
-            moments[group][0] = mean;
+            *mean = (sums.as_flattened()[members.clone()].iter().sum::<f32>() + shifts) / n;
             for c in members {
-                offsets.as_flattened_mut()[c] = norm.shift[c] - mean;
+                offsets.as_flattened_mut()[c] = norm.shift[c] - *mean;
             }
         }
         channel_sums(x, &mut sums, Some(&offsets));
         // z = factor x + summand.
         let (factors, summands) = (sums.as_flattened_mut(), offsets.as_flattened_mut());
-        for group in 0..norm.groups {
+        for (group, [_, scale]) in moments.iter_mut().enumerate() {
             let members = group * size..(group + 1) * size;
             let variance = factors[members.clone()].iter().sum::<f32>() / n;
-            let scale = 1.0 / (variance + norm.epsilon).sqrt();
-            moments[group][1] = scale;
+            *scale = 1.0 / (variance + norm.epsilon).sqrt();
             for c in members {
-                factors[c] = scale * norm.weight[c];
+                factors[c] = *scale * norm.weight[c];
                 summands[c] = summands[c] * factors[c] + norm.bias[c];
             }
         }
