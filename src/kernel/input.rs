@@ -70,10 +70,10 @@ impl Input {
         self.state().asker.is_some()
     }
 
-    /// Hands the kernel's answer to whoever asked. The text it returns is for the reader: why there is none.
-    pub(super) fn answer(&self, line: &str) -> Option<String> {
-        let mut state = self.state();
-        let asker = state.asker.take()?;
+    /// Hands the kernel's answer to whoever asked. Where there is none, `explain` gets a text for the reader that says
+    /// why, before the cell goes on and perhaps ends.
+    pub(super) fn answer(&self, line: &str, explain: impl FnOnce(String)) {
+        let Some(asker) = self.state().asker.take() else { return };
         let answer = serde_json::from_str(line).unwrap_or_else(|_| Answer::Text(line.to_owned()));
         let (text, refusal) = match (asker, answer) {
             (Asker::Library, _) => (Some(line.to_owned()), None),
@@ -81,11 +81,14 @@ impl Input {
             (Asker::Evcxr, Answer::Refused(why)) => (Some(String::new()), Some(why)),
             (Asker::Reader, Answer::Refused(why)) => (None, Some(why)),
         };
+        if let Some(why) = refusal {
+            explain(format!("the cell reads standard input, which has no answer: {why}\n"));
+        }
+        let mut state = self.state();
         match (text, &mut state.pipe) {
             (Some(text), Some(pipe)) => drop(writeln!(pipe, "{text}")),
             _ => state.pipe = None,
         }
-        refusal.map(|why| format!("the cell reads standard input, which has no answer: {why}\n"))
     }
 
     /// Removes the pipe's name.
@@ -138,16 +141,21 @@ mod tests {
             reading.read_line(&mut line).unwrap();
             line
         };
-        assert_eq!(input.answer("nobody asked"), None);
+        let answer = |line: &str| {
+            let mut explanation = None;
+            input.answer(line, |text| explanation = Some(text));
+            explanation
+        };
+        assert_eq!(answer("nobody asked"), None);
         input.ask(Asker::Library);
         assert!(input.is_asked());
-        assert_eq!(input.answer(r#"{"refused":"no"}"#), None);
+        assert_eq!(answer(r#"{"refused":"no"}"#), None);
         assert_eq!(line(), "{\"refused\":\"no\"}\n");
         input.ask(Asker::Reader);
-        assert_eq!(input.answer(r#"{"text":"Ada"}"#), None);
+        assert_eq!(answer(r#"{"text":"Ada"}"#), None);
         assert_eq!(line(), "Ada\n");
         input.ask(Asker::Evcxr);
-        assert!(input.answer(r#"{"refused":"no"}"#).unwrap().contains("no answer: no"));
+        assert!(answer(r#"{"refused":"no"}"#).unwrap().contains("no answer: no"));
         assert_eq!(line(), "\n");
         input.remove();
     }
@@ -156,13 +164,15 @@ mod tests {
     fn a_refused_reader_reads_the_end_and_the_next_cell_can_ask_again() {
         let (input, mut reading) = pipe("end");
         input.ask(Asker::Reader);
-        assert!(input.answer(r#"{"refused":"nobody is there"}"#).is_some());
+        let mut explained = false;
+        input.answer(r#"{"refused":"nobody is there"}"#, |_| explained = true);
+        assert!(explained);
         let mut rest = String::new();
         reading.read_to_string(&mut rest).unwrap();
         assert_eq!(rest, "");
         input.begin();
         input.ask(Asker::Reader);
-        input.answer(r#"{"text":"again"}"#);
+        input.answer(r#"{"text":"again"}"#, |text| panic!("{text}"));
         reading.read_line(&mut rest).unwrap();
         assert_eq!(rest, "again\n");
         input.remove();

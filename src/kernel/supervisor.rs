@@ -208,10 +208,10 @@ impl Relay {
                     let _ = self.outlet.deliver(&[Item::Event(Event::Started)]);
                 }
                 if !begins {
-                    if let Some(text) = self.outlet.input.answer(&line) {
+                    self.outlet.input.answer(&line, |text| {
                         let event = Event::Text { stream: Stream::Stderr, text };
                         let _ = self.outlet.deliver(&[Item::Event(event)]);
-                    }
+                    });
                 } else if writeln!(self.instructing, "{line}").is_err() {
                     break;
                 }
