@@ -155,7 +155,7 @@ impl Unet {
     fn block(
         &self,
         name: &str,
-        h: &Tensor,
+        maps: &[&Tensor],
         time: &Tensor,
         convolution: Convolution,
         groups: usize,
@@ -165,7 +165,7 @@ impl Unet {
         let weight = self.parameters.get(&format!("{name}.norm.weight"))?;
         let bias = self.parameters.get(&format!("{name}.norm.bias"))?;
         let norm = Norm { shift: &shift, weight: &weight, bias: &bias, groups, epsilon: 1e-5 };
-        tensor::conv_norm_silu(h, &kernel, convolution, &norm)
+        tensor::conv_norm_silu(maps, &kernel, convolution, &norm)
     }
 
     fn check(&self, x: &Tensor, t: &Tensor) -> Result<()> {
@@ -201,22 +201,29 @@ impl Network for Unet {
         for (level, stride) in STRIDES.into_iter().enumerate() {
             let groups = if level == 0 { FINEST_GROUPS } else { GROUPS };
             let convolution = Convolution { stride, padding: 0, transposed: None };
-            h = self.block(&format!("down{}", level + 1), &h, &time, convolution, groups)?;
+            h = self.block(&format!("down{}", level + 1), &[&h], &time, convolution, groups)?;
             skips.push(h.clone());
         }
         skips.pop();
+        let mut maps = vec![h];
         for level in [4, 3, 2] {
             let groups = if level == 2 { FINEST_GROUPS } else { GROUPS };
             let output_padding = if level == 4 { 0 } else { 1 };
-            let convolution =
-                Convolution { stride: 2, padding: 0, transposed: Some(output_padding) };
-            h = self.block(&format!("up{level}"), &h, &time, convolution, groups)?;
-            if let Some(skip) = skips.pop() {
-                h = Tensor::cat(&[&h, &skip], 3)?;
-            }
+            let transposed = Some(output_padding);
+            let convolution = Convolution { stride: 2, padding: 0, transposed };
+            let both: Vec<&Tensor> = maps.iter().collect();
+            let h = self.block(&format!("up{level}"), &both, &time, convolution, groups)?;
+            maps = std::iter::once(h).chain(skips.pop()).collect();
         }
-        h = tensor::conv_transpose2d(&h, &self.parameters.get("out.weight")?, 1, 0, 0)?;
-        h = h.broadcast_add(&self.parameters.get("out.bias")?)?;
+        let kernel = self.parameters.get("out.weight")?;
+        let (mut from, mut outputs) = (0, vec![]);
+        for map in &maps {
+            let kernel = kernel.narrow(0, from, map.dim(3)?)?;
+            outputs.push(tensor::conv_transpose2d(map, &kernel, 1, 0, 0)?);
+            from += map.dim(3)?;
+        }
+        let h = (&outputs[0] + &outputs[1])?;
+        let h = h.broadcast_add(&self.parameters.get("out.bias")?)?;
         let raw = h.permute((0, 3, 1, 2))?.contiguous()?;
         output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }

@@ -66,24 +66,15 @@ impl<T: Scalar> Production<T> {
     pub fn make(&self, source: &[T]) -> Vec<T> {
         let batch = source.len() / self.source.iter().product::<usize>();
         let mut out = vec![T::default(); batch * self.size];
-        self.make_each(source, out.par_chunks_mut(self.chunk()), |out, product| product(out));
+        make_each(&[(self, source)], out.par_chunks_mut(self.chunk()), |out, product| product(out));
         out
     }
 
-    /// Calls `take(goal, product)` for every few images, where `product(out)` makes their output maps.
-    pub fn make_each<G: Send>(
-        &self,
-        source: &[T],
-        goals: impl IndexedParallelIterator<Item = G>,
-        take: impl Fn(G, &dyn Fn(&mut [T])) + Sync,
-    ) {
-        let sources = source.par_chunks(self.images * self.source.iter().product::<usize>());
-        sources.zip(goals).for_each(|(source, goal)| take(goal, &|out| self.some(source, out)));
-    }
-
-    /// The output maps of a few source maps.
-    fn some(&self, source: &[T], out: &mut [T]) {
+    /// The output maps of the images of chunk number `chunk`, or that they are added to what is there.
+    fn some(&self, chunk: usize, source: &[T], out: &mut [T], add: bool) {
         let count = out.len() / self.size;
+        let map = self.source.iter().product::<usize>();
+        let source = &source[chunk * self.images * map..][..count * map];
         let source = bordered(source, self.source, self.border);
         for class in &self.classes {
             let pixels = class.sources.len() / self.images * count;
@@ -98,6 +89,7 @@ impl<T: Scalar> Production<T> {
                     out: &mut out[block.from..],
                     places: &class.places[..pixels],
                     width: (block.vectors * LANES).min(self.columns - block.from),
+                    add,
                 });
             }
         }
@@ -112,6 +104,22 @@ impl<T: Scalar> Production<T> {
     pub fn chunk(&self) -> usize {
         self.images * self.size
     }
+}
+
+/// Calls `take(goal, product)` for every few images, where `product(out)` makes the sum of the output maps of all
+/// `parts`, which are of one size.
+pub(super) fn make_each<T: Scalar, G: Send>(
+    parts: &[(&Production<T>, &[T])],
+    goals: impl IndexedParallelIterator<Item = G>,
+    take: impl Fn(G, &dyn Fn(&mut [T])) + Sync,
+) {
+    goals.enumerate().for_each(|(chunk, goal)| {
+        take(goal, &|out| {
+            for (i, (production, source)) in parts.iter().enumerate() {
+                production.some(chunk, source, out, i > 0);
+            }
+        })
+    });
 }
 
 /// Zero pixels around a map, and zero channels behind the others.

@@ -191,9 +191,18 @@ fn a_block_is_its_parts() {
         let bias = normal(&mut generator, &[o], DType::F64);
         let arguments = [x, kernel, shift, weight, bias];
         let f = |a: &[Tensor]| {
-            conv_norm_silu(&a[0], &a[1], convolution, &norm(&a[2..], groups)).unwrap()
+            conv_norm_silu(&[&a[0]], &a[1], convolution, &norm(&a[2..], groups)).unwrap()
         };
         check_against_f64(&arguments, 2e-4, f);
+        // The same of two maps, the second of three channels: in F64 they are concatenated.
+        let second = normal(&mut generator, &[b, n, n, 3], DType::F64);
+        let dims = if transposed.is_some() { [c + 3, o, 3, 3] } else { [o, c + 3, 3, 3] };
+        let kernel = normal(&mut generator, &dims, DType::F64);
+        let [x, _, shift, weight, bias] = arguments;
+        check_against_f64(&[x, second, kernel, shift, weight, bias], 2e-4, |a| {
+            let norm = norm(&a[3..], groups);
+            conv_norm_silu(&[&a[0], &a[1]], &a[2], convolution, &norm).unwrap()
+        });
     }
 }
 
@@ -211,7 +220,7 @@ fn any_number_of_threads_gives_the_same_bits() {
             let norm =
                 Norm { shift: &shift, weight: &weight, bias: &bias, groups: 32, epsilon: 1e-5 };
             let convolution = Convolution { stride: 2, padding: 0, transposed: None };
-            let y = conv_norm_silu(&x, &kernel, convolution, &norm).unwrap();
+            let y = conv_norm_silu(&[&x], &kernel, convolution, &norm).unwrap();
             let gradients = y.sqr().unwrap().mean_all().unwrap().backward().unwrap();
             let bits = |x: &Tensor| x.flatten_all().unwrap().to_vec1::<f32>().unwrap();
             [bits(&y), bits(gradients.get(&kernel).unwrap()), bits(gradients.get(&weight).unwrap())]
@@ -250,7 +259,7 @@ fn what_does_not_fit_is_an_error() {
     let (x, shift, affine) = (zeros(&[2, 5, 5, 3]), zeros(&[2, 4]), zeros(&[4]));
     let norm = Norm { shift: &shift, weight: &affine, bias: &affine, groups: 3, epsilon: 1e-5 };
     let convolution = Convolution { stride: 1, padding: 0, transposed: None };
-    let error = conv_norm_silu(&x, &kernel, convolution, &norm).unwrap_err().to_string();
+    let error = conv_norm_silu(&[&x], &kernel, convolution, &norm).unwrap_err().to_string();
     assert!(error.contains("a divisor of the 4 channels"), "{error}");
 }
 

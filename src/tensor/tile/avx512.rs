@@ -1,7 +1,7 @@
 //! Tiles of up to 24 of the 32 registers of AVX-512, written with its intrinsics: left to itself, the compiler keeps
 //! tiles of this size in memory.
 
-use super::{Gathering, Outer, Vector, add, filled, store};
+use super::{Gathering, Outer, Vector, add_tile, filled, store};
 use std::arch::x86_64::{
     __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
 };
@@ -46,7 +46,7 @@ fn values<const P: usize, const V: usize>(sums: [[__m512; V]; P]) -> [[Vector<f3
 
 #[target_feature(enable = "avx512f")]
 fn gather_tiles<const P: usize, const V: usize>(gathering: Gathering<f32>) {
-    let Gathering { source, bases, runs, length, weights, out, places, width, .. } = gathering;
+    let Gathering { source, bases, runs, length, weights, out, places, width, add, .. } = gathering;
     for (bases, places) in bases.chunks(P).zip(places.chunks(P)) {
         let bases = filled::<P>(bases);
         let mut sums = [[_mm512_setzero_ps(); V]; P];
@@ -67,7 +67,7 @@ fn gather_tiles<const P: usize, const V: usize>(gathering: Gathering<f32>) {
                 }
             }
         }
-        store(values(sums), out, places, width);
+        store(values(sums), out, places, (width, add));
     }
 }
 
@@ -99,6 +99,6 @@ fn outer_tile<const P: usize, const V: usize>(outer: &mut Outer<f32>, row: usize
             }
         }
     }
-    add(values(sums), &mut outer.out[row * outer.stride..], outer.stride);
+    add_tile(values(sums), &mut outer.out[row * outer.stride..], outer.stride);
     P
 }

@@ -91,7 +91,7 @@ pub(super) fn blocks<T: Scalar>(columns: usize) -> Vec<(usize, usize)> {
 }
 
 /// `out[places[p] + c] = Σ_r Σ_k source[bases[p] + runs[r] + k] · weights[r, k, c]` for a list of outputs `p` and the
-/// first `width` columns `c` of a block.
+/// first `width` columns `c` of a block; with `add`, that is added to what is there.
 pub(super) struct Gathering<'a, T> {
     pub source: &'a [T],
     pub bases: &'a [usize],
@@ -104,6 +104,7 @@ pub(super) struct Gathering<'a, T> {
     pub out: &'a mut [T],
     pub places: &'a [usize],
     pub width: usize,
+    pub add: bool,
 }
 
 /// `out[r, c] += Σ_i a[a_offset + a_bases[i] + r] · b[b_offset + b_bases[i] + c]`: a sum of outer products of a run of
@@ -121,25 +122,32 @@ pub(super) struct Outer<'a, T> {
     pub stride: usize,
 }
 
-/// Stores the first `width` columns of a tile.
+/// Stores the first `width` columns of a tile, or adds them to what is there.
 ///
 /// A function of its own, to which the sums go as a whole: they stay in registers before only if nothing there takes
 /// one of them by an index that the compiler does not know.
 #[inline(never)]
-fn store<T: Copy, const P: usize, const V: usize>(
+fn store<T: Scalar, const P: usize, const V: usize>(
     sums: [[Vector<T>; V]; P],
     out: &mut [T],
     places: &[usize],
-    width: usize,
+    (width, add): (usize, bool),
 ) {
     for (sums, &place) in sums.iter().zip(places) {
-        out[place..][..width].copy_from_slice(&sums.as_flattened()[..width]);
+        let (out, sums) = (&mut out[place..][..width], &sums.as_flattened()[..width]);
+        if add {
+            for (out, sum) in out.iter_mut().zip(sums) {
+                *out += *sum;
+            }
+        } else {
+            out.copy_from_slice(sums);
+        }
     }
 }
 
 /// Adds a tile to rows that lie `stride` apart; a function of its own for the reason of [`store`].
 #[inline(never)]
-fn add<T: Scalar, const P: usize, const V: usize>(
+fn add_tile<T: Scalar, const P: usize, const V: usize>(
     sums: [[Vector<T>; V]; P],
     out: &mut [T],
     stride: usize,

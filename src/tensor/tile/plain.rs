@@ -1,7 +1,7 @@
 //! Tiles of one vector, for any machine and any scalar.
 
 use super::super::lanes::{LANES, Vectorised, vectorise};
-use super::{Gathering, Outer, Scalar, Vector, add, filled, store};
+use super::{Gathering, Outer, Scalar, Vector, add_tile, filled, store};
 
 /// Twelve registers of AVX2, and two for a vector of weights.
 const ROWS: usize = 6;
@@ -26,7 +26,8 @@ struct Gather<'a, T>(Gathering<'a, T>);
 impl<T: Scalar> Vectorised for Gather<'_, T> {
     #[inline(always)]
     fn run(self) {
-        let Gathering { source, bases, runs, length, weights, out, places, width, .. } = self.0;
+        let Gathering { source, bases, runs, length, weights, out, places, width, add, .. } =
+            self.0;
         for (bases, places) in bases.chunks(ROWS).zip(places.chunks(ROWS)) {
             let bases = filled::<ROWS>(bases);
             let mut sums = [[[T::default(); LANES]; 1]; ROWS];
@@ -44,7 +45,7 @@ impl<T: Scalar> Vectorised for Gather<'_, T> {
                     }
                 }
             }
-            store(sums, out, places, width);
+            store(sums, out, places, (width, add));
         }
     }
 }
@@ -77,6 +78,6 @@ fn outer_tile<T: Scalar, const P: usize>(outer: &mut Outer<T>, row: usize) -> us
             multiply_add(a[p], b, &mut sums[p][0]);
         }
     }
-    add(sums, &mut outer.out[row * outer.stride..], outer.stride);
+    add_tile(sums, &mut outer.out[row * outer.stride..], outer.stride);
     P
 }
