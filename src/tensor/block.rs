@@ -7,7 +7,7 @@ use super::{contiguous, with_values};
 use crate::{Error, Result};
 use candle_core::{CpuStorage, CustomOp2, CustomOp3, Layout, Shape, Tensor};
 use rayon::prelude::*;
-use std::sync::Mutex;
+use std::{borrow::Cow, sync::Mutex};
 
 /// A convolution, then [`group_norm_silu`](super::group_norm_silu) of its result, as one op: the map between the two
 /// stays in the processor's cache on the way forward, and has no gradient of its own in the graph on the way back.
@@ -120,20 +120,22 @@ impl Block {
         if self.convolution.transposed.is_some() { 0 } else { 1 }
     }
 
-    /// The ranges of a part's weights in the kernel, in order.
+    /// The ranges of a part's weights in the kernel, in order: one range where they lie side by side.
     fn ranges(&self, part: &Part) -> Vec<std::ops::Range<usize>> {
-        let side = self.kernel[2] * self.kernel[3];
         let (from, count) = part.channels;
         let (outer, inner) = match self.input_axis() {
-            0 => (1, self.kernel[1] * side),
-            _ => (self.kernel[0], side),
+            1 if count < self.kernel[1] => (self.kernel[0], self.kernel[2] * self.kernel[3]),
+            axis => (1, self.kernel.iter().product::<usize>() / self.kernel[axis]),
         };
         let row = self.kernel[self.input_axis()] * inner;
         (0..outer).map(|i| i * row + from * inner..i * row + (from + count) * inner).collect()
     }
 
-    fn part_of_kernel(&self, kernel: &[f32], part: &Part) -> Vec<f32> {
-        self.ranges(part).into_iter().flat_map(|range| &kernel[range]).copied().collect()
+    fn part_of_kernel<'a>(&self, kernel: &'a [f32], part: &Part) -> Cow<'a, [f32]> {
+        match &self.ranges(part)[..] {
+            [range] => Cow::Borrowed(&kernel[range.clone()]),
+            ranges => ranges.iter().flat_map(|range| &kernel[range.clone()]).copied().collect(),
+        }
     }
 
     fn forward(
