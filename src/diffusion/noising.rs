@@ -202,6 +202,14 @@ pub(super) fn relative_logarithm(x: f64) -> f64 {
     if x == 0.0 { 1.0 } else { x.ln_1p() / x }
 }
 
+/// The least and the greatest rate `β` of a process, or the error that says what they should have been.
+pub(super) fn checked_betas(beta_min: f64, beta_max: f64) -> Result<(f64, f64)> {
+    let beta_min = checked("beta_min", beta_min, beta_min >= 0.0, "a number of at least 0")?;
+    let above = format!("a positive number of at least `beta_min`, which is {beta_min}");
+    let beta_max = checked("beta_max", beta_max, beta_max >= beta_min && beta_max > 0.0, above)?;
+    Ok((beta_min, beta_max))
+}
+
 /// The number, or the error that says what it should have been.
 pub(super) fn checked(
     name: &'static str,

@@ -2,7 +2,7 @@
 
 use super::{
     NoisingProcess,
-    noising::{check_level, checked},
+    noising::{check_level, checked_betas},
 };
 use crate::Result;
 use serde::{Deserialize, Serialize};
@@ -52,10 +52,7 @@ impl VariancePreserving {
     /// # Errors
     /// If `0 ≤ beta_min ≤ beta_max` and `beta_max > 0` do not hold.
     pub fn new(beta_min: f64, beta_max: f64) -> Result<Self> {
-        let beta_min = checked("beta_min", beta_min, beta_min >= 0.0, "a number of at least 0")?;
-        let above = format!("a positive number of at least `beta_min`, which is {beta_min}");
-        let beta_max =
-            checked("beta_max", beta_max, beta_max >= beta_min && beta_max > 0.0, above)?;
+        let (beta_min, beta_max) = checked_betas(beta_min, beta_max)?;
         Ok(Self { beta_min, beta_max })
     }
 

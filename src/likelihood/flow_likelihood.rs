@@ -9,11 +9,10 @@ use crate::{
     diffusion::NoisingProcess,
     path::time_grid,
     random::Generator,
-    score::Score,
+    score::{Counted, Score},
     sde::{Dispersion, DormandPrince, Flow, FlowMethod, Sde, Solution},
 };
 use candle_core::Tensor;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The log-likelihood of data under the probability flow `dx/dt = f̃ = a(t) x - ½ g²(t) s(x, t)`, by the change of
 /// variables `log p₀(x(0)) = log π(x(T)) + ∫₀ᵀ ∇·f̃(x(t), t) dt` along the path that starts at the data.
@@ -187,7 +186,7 @@ impl Likelihood {
         let directions = self.divergence.directions(x, generator)?;
         let flow = FlowWithVolume {
             process,
-            score: Counted { score, evaluations: AtomicUsize::new(0) },
+            score: Counted::new(score),
             divergence: self.divergence,
             derivative: self.derivative,
             shape: x.dims(),
@@ -229,7 +228,7 @@ impl Likelihood {
             standard_error,
             latent,
             waypoints,
-            score_evaluations: flow.score.evaluations.into_inner(),
+            score_evaluations: flow.score.evaluations(),
             interrupted: solution.interrupted,
         })
     }
@@ -288,23 +287,5 @@ impl Sde for FlowWithVolume<'_> {
 
     fn dispersion(&self, _state: &Tensor, _t: f64) -> Result<Dispersion> {
         Ok(Dispersion::Scalar(0.0))
-    }
-}
-
-/// A score that counts how often it is asked.
-struct Counted<'a> {
-    score: &'a dyn Score,
-    evaluations: AtomicUsize,
-}
-
-impl Score for Counted<'_> {
-    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        self.evaluations.fetch_add(1, Ordering::Relaxed);
-        let score = self.score.score(x, t)?;
-        if score.dims() != x.dims() {
-            let expected = format!("the shape of `x`, {:?}", x.dims());
-            return Err(Error::shape("score", score.dims(), expected));
-        }
-        Ok(score)
     }
 }

@@ -3,7 +3,7 @@
 use crate::{
     Error, Result,
     diffusion::same_time,
-    score::Score,
+    score::{Score, checked_score},
     sde::{Dispersion, Sde},
 };
 use candle_core::Tensor;
@@ -61,21 +61,11 @@ impl<E, S> AndersonReverse<E, S> {
 fn spreading(sde: &dyn Sde, score: &dyn Score, x: &Tensor, t: f64) -> Result<Tensor> {
     let g = sde.dispersion(x, t)?;
     g.noise_dims(x)?;
-    let pull = g.covariance(&checked_score(score, x, t)?)?;
+    let pull = g.covariance(&checked_score(score, x, &same_time(t, x)?)?)?;
     Ok(match sde.covariance_divergence(x, t)? {
         Some(divergence) => (pull + divergence)?,
         None => pull,
     })
-}
-
-/// The score at one time for all, with the shape of `x`.
-pub(super) fn checked_score(score: &dyn Score, x: &Tensor, t: f64) -> Result<Tensor> {
-    let score = score.score(x, &same_time(t, x)?)?;
-    if score.dims() == x.dims() {
-        return Ok(score);
-    }
-    let expected = format!("the shape of `x`, {:?}", x.dims());
-    Err(Error::shape("score", score.dims(), expected))
 }
 
 impl<E: Sde, S: Score> Sde for AndersonReverse<E, S> {

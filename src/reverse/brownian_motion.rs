@@ -1,10 +1,11 @@
 //! The Brownian motion of reverse time.
 
-use super::anderson::checked_score;
 use crate::{
-    Error, Result, interrupt,
+    Error, Result,
+    diffusion::same_time,
+    interrupt,
     path::BrownianMotion,
-    score::Score,
+    score::{Score, checked_score},
     sde::{Sde, dispersion_divergence},
 };
 use candle_core::Tensor;
@@ -103,7 +104,7 @@ pub fn reverse_brownian_motion(
                 format!("[times, ..] with {expected:?}"),
             ));
         }
-        let mut rate = g.apply_transposed(&checked_score(score, x, t)?)?;
+        let mut rate = g.apply_transposed(&checked_score(score, x, &same_time(t, x)?)?)?;
         if let Some(divergence) = dispersion_divergence(sde, x, t)? {
             rate = (rate + divergence)?;
         }

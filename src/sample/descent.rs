@@ -8,7 +8,6 @@ use crate::{
     sde::{March, Saving, Solution},
 };
 use candle_core::Tensor;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The settings that every sampler has: how it goes down from the horizon.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -73,23 +72,5 @@ impl Way<'_> {
         }
         let expected = format!("a time with noise, since {} divides by its level", self.name);
         Err(Error::argument("t_min", self.times[0], expected))
-    }
-}
-
-/// A score that counts how often it is asked.
-pub(super) struct Counted<'a> {
-    pub score: &'a dyn Score,
-    pub evaluations: AtomicUsize,
-}
-
-impl Score for Counted<'_> {
-    fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        self.evaluations.fetch_add(1, Ordering::Relaxed);
-        let score = self.score.score(x, t)?;
-        if score.dims() != x.dims() {
-            let expected = format!("the shape of `x`, {:?}", x.dims());
-            return Err(Error::shape("score", score.dims(), expected));
-        }
-        Ok(score)
     }
 }

@@ -1,15 +1,15 @@
 //! What a sampler is.
 
-use super::{Descent, Way, descent::Counted};
+use super::{Descent, Way};
 use crate::{
     Error, Result,
     diffusion::NoisingProcess,
     random::Generator,
-    score::{Score, tweedie},
+    score::{Counted, Score, tweedie},
     sde::Solution,
 };
 use candle_core::{Device, Tensor};
-use std::{fmt::Debug, sync::atomic::AtomicUsize};
+use std::fmt::Debug;
 
 /// What a sampler returns.
 #[derive(Clone, Debug)]
@@ -191,7 +191,7 @@ fn along(
     }
     let Descent { denoise, record, progress, .. } = sampler.descent();
     let (first, last) = (times[0], times[times.len() - 1]);
-    let score = Counted { score, evaluations: AtomicUsize::new(0) };
+    let score = Counted::new(score);
     let way = Way { process, score: &score, times, name: sampler.name(), record, progress };
     let Solution { mut x, mut trajectory, mut times, interrupted, .. } =
         sampler.run(&way, start, generator)?;
@@ -205,7 +205,7 @@ fn along(
             None => times = vec![0.0],
         }
     }
-    let score_evaluations = score.evaluations.into_inner();
+    let score_evaluations = score.evaluations();
     Ok(Sample { x, trajectory, times, score_evaluations, interrupted })
 }
 

@@ -3,6 +3,7 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
+mod counted;
 mod embedding;
 mod empirical;
 mod fused_mixture;
@@ -16,6 +17,7 @@ mod parameterization;
 mod tweedie;
 mod unet;
 
+pub(crate) use counted::Counted;
 pub use embedding::fourier_features;
 pub use empirical::EmpiricalScore;
 pub use fused_mixture::FusedMixture;
@@ -28,7 +30,7 @@ pub use parameterization::Parameterization;
 pub use tweedie::tweedie;
 pub use unet::{Unet, UnetSettings};
 
-use crate::Result;
+use crate::{Error, Result};
 use candle_core::Tensor;
 use std::{fmt, sync::Arc};
 
@@ -41,6 +43,16 @@ pub trait Score: Send + Sync {
     /// # Errors
     /// If the shapes do not fit the score.
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+}
+
+/// The score, which must have the shape of `x`.
+pub(crate) fn checked_score(score: &dyn Score, x: &Tensor, t: &Tensor) -> Result<Tensor> {
+    let score = score.score(x, t)?;
+    if score.dims() != x.dims() {
+        let expected = format!("the shape of `x`, {:?}", x.dims());
+        return Err(Error::shape("score", score.dims(), expected));
+    }
+    Ok(score)
 }
 
 /// A borrowed score is a score.

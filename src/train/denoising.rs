@@ -191,12 +191,12 @@ impl DenoisingLoss {
         x0: &Tensor,
         generator: &mut Generator,
     ) -> Result<Tensor> {
-        let (t, weights) = self.draw_times(process, x0, generator)?;
-        let z = generator.normal_like(x0)?;
-        let x = noised(process, x0, &t, &z)?;
-        let std = per_sample(&t, &x, |t| process.std(t))?;
-        let errors = mean_square(&(score.score(&x, &t)?.broadcast_mul(&std)? + z)?)?;
-        Ok((errors * by_sample(weights, x0)?)?)
+        let noise = self.draw_noise(process, x0, generator)?;
+        let DrawnNoise { t, z, .. } = &noise;
+        let x = noised(process, x0, t, z)?;
+        let std = per_sample(t, &x, |t| process.std(t))?;
+        let errors = mean_square(&(score.score(&x, t)?.broadcast_mul(&std)? + z)?)?;
+        noise.weighted(errors)
     }
 
     /// The terms of the least loss that there can be, `C₂ = E_t λ(t) (1/σ_t² - E‖∇ log p_t(x_t)‖²/d)`, `[batch]`, by the
@@ -214,12 +214,11 @@ impl DenoisingLoss {
         x0: &Tensor,
         generator: &mut Generator,
     ) -> Result<Tensor> {
-        let (t, weights) = self.draw_times(process, x0, generator)?;
-        let z = generator.normal_like(x0)?;
-        let x = noised(process, x0, &t, &z)?;
-        let std = per_sample(&t, &x, |t| process.std(t))?;
-        let known = mean_square(&exact.score(&x, &t)?.broadcast_mul(&std)?)?;
-        Ok(((1.0 - known)? * by_sample(weights, x0)?)?)
+        let noise = self.draw_noise(process, x0, generator)?;
+        let x = noised(process, x0, &noise.t, &noise.z)?;
+        let std = per_sample(&noise.t, &x, |t| process.std(t))?;
+        let known = mean_square(&exact.score(&x, &noise.t)?.broadcast_mul(&std)?)?;
+        noise.weighted((1.0 - known)?)
     }
 
     /// That the settings fit a process.
@@ -277,10 +276,20 @@ impl DrawnNoise {
     /// The loss of the batch `x0` that it was drawn for.
     pub fn loss(&self, network: &dyn Network, x0: &Tensor) -> Result<Tensor> {
         let Self { t, z, weights } = self;
-        let Some(weights) = weights else { return denoising_loss(network, x0, t, z) };
+        if weights.is_none() {
+            return denoising_loss(network, x0, t, z);
+        }
         let x = noised(&network.process(), x0, t, z)?;
         let errors = mean_square(&(network.noise_output(&x, t)? + z)?)?;
-        Ok((errors * weights)?.mean_all()?)
+        Ok(self.weighted(errors)?.mean_all()?)
+    }
+
+    /// Numbers of the samples, `[batch]`, times the samples' weights.
+    fn weighted(&self, errors: Tensor) -> Result<Tensor> {
+        match &self.weights {
+            Some(weights) => Ok((errors * weights)?),
+            None => Ok(errors),
+        }
     }
 
     /// That of `size` samples from number `from` on.

@@ -1,6 +1,7 @@
 //! A minimum of any loss by Adam.
 
-use crate::tensor::{AdamStep, Parameters, adam_step, values};
+use super::Optimizer;
+use crate::tensor::{Parameters, values};
 use crate::{Error, Result, interrupt};
 use candle_core::Tensor;
 
@@ -41,6 +42,7 @@ pub fn minimize(
         return Err(Error::argument("rate", rate, "a positive number"));
     }
     let (first, second) = (parameters.zeros_like()?, parameters.zeros_like()?);
+    let adam = Optimizer::adam();
     let mut report = Minimization::default();
     for made in 0..steps {
         if interrupt::requested() {
@@ -58,21 +60,11 @@ pub fn minimize(
             });
         }
         report.losses.push(value);
-        let (beta1, beta2) = (0.9f64, 0.999f64);
         let cosine = 0.5 * (1.0 + (std::f64::consts::PI * made as f64 / steps as f64).cos());
-        let step = AdamStep {
-            scale: 1.0,
-            keep: 1.0,
-            beta1,
-            beta2,
-            epsilon: 1e-8,
-            rate: rate * cosine / (1.0 - beta1.powf(made as f64 + 1.0)),
-            root: 1.0 / (1.0 - beta2.powf(made as f64 + 1.0)).sqrt(),
-        };
         let moments = first.iter().zip(second.iter());
         for ((_, weight), ((_, first), (_, second))) in parameters.iter().zip(moments) {
             if let Some(gradient) = gradients.get(weight) {
-                adam_step(&step, weight, gradient, first, second)?;
+                adam.update(made + 1, rate * cosine, 1.0, weight, gradient, &[first, second])?;
             }
         }
     }
