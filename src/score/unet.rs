@@ -4,7 +4,8 @@ use super::network::{Architecture, Network, check_times, score_of};
 use super::{Parameterization, Score, fourier_features};
 use crate::diffusion::Process;
 use crate::random::Generator;
-use crate::tensor::{self, Convolution, Norm, Parameters};
+use crate::tensor::tape::{Buffers, Map, Tape};
+use crate::tensor::{Convolution, Norm, Parameters};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,7 @@ pub struct Unet {
     settings: UnetSettings,
     process: Process,
     parameters: Parameters,
+    buffers: Buffers,
 }
 
 /// The groups of the normalisation at the finest resolution and below it. Never one channel a group: over a single
@@ -143,7 +145,7 @@ impl Unet {
             device,
         )?;
         parameters.uniform("out.bias", image_channels, bound, generator, device)?;
-        Ok(Self { settings, process, parameters })
+        Ok(Self { settings, process, parameters, buffers: Buffers::default() })
     }
 
     /// The size it was made with.
@@ -154,18 +156,18 @@ impl Unet {
     /// A convolution, the time embedding, group norm and SiLU.
     fn block(
         &self,
+        tape: &Tape,
         name: &str,
-        maps: &[&Tensor],
-        time: &Tensor,
+        maps: &[&Map],
+        time: &Map,
         convolution: Convolution,
         groups: usize,
-    ) -> Result<Tensor> {
-        let kernel = self.parameters.get(&format!("{name}.conv.weight"))?;
-        let shift = self.parameters.apply_linear(&format!("{name}.time"), time)?;
-        let weight = self.parameters.get(&format!("{name}.norm.weight"))?;
-        let bias = self.parameters.get(&format!("{name}.norm.bias"))?;
+    ) -> Result<Map> {
+        let get = |part: &str| self.parameters.get(&format!("{name}.{part}"));
+        let shift = tape.linear(time, &get("time.weight")?, &get("time.bias")?)?;
+        let (weight, bias) = (get("norm.weight")?, get("norm.bias")?);
         let norm = Norm { shift: &shift, weight: &weight, bias: &bias, groups, epsilon: 1e-5 };
-        tensor::conv_norm_silu(maps, &kernel, convolution, &norm)
+        tape.conv_norm_silu(maps, &get("conv.weight")?, convolution, &norm)
     }
 
     fn check(&self, x: &Tensor, t: &Tensor) -> Result<()> {
@@ -193,15 +195,18 @@ impl Network for Unet {
         self.check(x, t)?;
         let (output, process) = (self.settings.output, &self.process);
         let (h, time) = output.input(x, t, process)?.unwrap_or_else(|| (x.clone(), t.clone()));
-        let time = fourier_features(&time, &self.parameters.get("frequencies")?)?;
-        let time = self.parameters.apply_linear("embed", &time)?.silu()?;
+        let get = |name: &str| self.parameters.get(name);
+        let tape = Tape::new(&h, &self.buffers);
+        let time = tape.leaf(&fourier_features(&time, &get("frequencies")?)?)?;
+        let time = tape.silu(&tape.linear(&time, &get("embed.weight")?, &get("embed.bias")?)?)?;
         // Inside, channels lie side by side.
-        let mut h = h.permute((0, 2, 3, 1))?.contiguous()?;
+        let mut h = tape.leaf(&h.permute((0, 2, 3, 1))?)?;
         let mut skips = vec![];
         for (level, stride) in STRIDES.into_iter().enumerate() {
             let groups = if level == 0 { FINEST_GROUPS } else { GROUPS };
             let convolution = Convolution { stride, padding: 0, transposed: None };
-            h = self.block(&format!("down{}", level + 1), &[&h], &time, convolution, groups)?;
+            let name = format!("down{}", level + 1);
+            h = self.block(&tape, &name, &[&h], &time, convolution, groups)?;
             skips.push(h.clone());
         }
         skips.pop();
@@ -211,20 +216,14 @@ impl Network for Unet {
             let output_padding = if level == 4 { 0 } else { 1 };
             let transposed = Some(output_padding);
             let convolution = Convolution { stride: 2, padding: 0, transposed };
-            let both: Vec<&Tensor> = maps.iter().collect();
-            let h = self.block(&format!("up{level}"), &both, &time, convolution, groups)?;
+            let (name, both) = (format!("up{level}"), maps.iter().collect::<Vec<_>>());
+            let h = self.block(&tape, &name, &both, &time, convolution, groups)?;
             maps = std::iter::once(h).chain(skips.pop()).collect();
         }
-        let kernel = self.parameters.get("out.weight")?;
-        let (mut from, mut outputs) = (0, vec![]);
-        for map in &maps {
-            let kernel = kernel.narrow(0, from, map.dim(3)?)?;
-            outputs.push(tensor::conv_transpose2d(map, &kernel, 1, 0, 0)?);
-            from += map.dim(3)?;
-        }
-        let h = (&outputs[0] + &outputs[1])?;
-        let h = h.broadcast_add(&self.parameters.get("out.bias")?)?;
-        let raw = h.permute((0, 3, 1, 2))?.contiguous()?;
+        let convolution = Convolution { stride: 1, padding: 0, transposed: Some(0) };
+        let both: Vec<&Map> = maps.iter().collect();
+        let h = tape.convolution(&both, &get("out.weight")?, &get("out.bias")?, convolution)?;
+        let raw = tape.finish(h)?.permute((0, 3, 1, 2))?.contiguous()?;
         output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }
 
@@ -241,7 +240,8 @@ impl Network for Unet {
     }
 
     fn copy(&self) -> Result<Self> {
-        Ok(Self { parameters: self.parameters.copy()?, ..self.clone() })
+        let (parameters, buffers) = (self.parameters.copy()?, Buffers::default());
+        Ok(Self { parameters, buffers, ..self.clone() })
     }
 }
 

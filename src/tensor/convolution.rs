@@ -185,31 +185,43 @@ impl Convolution {
     }
 
     /// What makes the output maps.
-    pub(super) fn production<T: Scalar>(&self, g: &Geometry, kernel: &[T]) -> Production<T> {
+    pub(super) fn production<'a, T: Scalar>(
+        &self,
+        g: &Geometry,
+        kernel: &[T],
+        packed: &'a mut [T],
+    ) -> Production<'a, T> {
         match self.transposed {
-            None => g.gathering(kernel),
-            Some(_) => g.spreading(kernel),
+            None => g.gathering(kernel, packed),
+            Some(_) => g.spreading(kernel, packed),
         }
     }
 
-    /// The gradients of the kernel and, if it is wanted, of the input.
-    pub(super) fn gradients<T: Scalar>(
+    /// What makes the input's gradient out of the output's.
+    pub(super) fn way_back<'a, T: Scalar>(
+        &self,
+        g: &Geometry,
+        kernel: &[T],
+        packed: &'a mut [T],
+    ) -> Production<'a, T> {
+        match self.transposed {
+            None => g.spreading(kernel, packed),
+            Some(_) => g.gathering(kernel, packed),
+        }
+    }
+
+    /// The kernel's gradient, into `out`; `sums` is room for [`Geometry::room_for_sums`].
+    pub(super) fn kernel_gradient<T: Scalar>(
         &self,
         g: &Geometry,
         x: &[T],
-        kernel: &[T],
         gradient: &[T],
-        of_input: bool,
-    ) -> (Vec<T>, Option<Vec<T>>) {
+        sums: &mut [T],
+        out: &mut [T],
+    ) {
         match self.transposed {
-            None => (
-                g.kernel_gradient(x, gradient),
-                of_input.then(|| g.spreading(kernel).make(gradient)),
-            ),
-            Some(_) => (
-                g.kernel_gradient(gradient, x),
-                of_input.then(|| g.gathering(kernel).make(gradient)),
-            ),
+            None => g.kernel_gradient(x, gradient, sums, out),
+            Some(_) => g.kernel_gradient(gradient, x, sums, out),
         }
     }
 }
@@ -264,7 +276,13 @@ impl CustomOp2 for Convolution {
         l2: &Layout,
     ) -> candle_core::Result<(CpuStorage, Shape)> {
         let g = self.geometry(l1.dims(), l2.dims()).map_err(outer)?;
-        let y = by_dtype!(s1, l1, s2, l2, |x, kernel| self.production(&g, kernel).make(x));
+        fn of<T: Scalar>(convolution: &Convolution, g: &Geometry, x: &[T], kernel: &[T]) -> Vec<T> {
+            let mut packed = vec![T::default(); g.packed()];
+            let mut y = vec![T::default(); convolution.output(g).iter().product()];
+            convolution.production(g, kernel, &mut packed).make(x, &mut y);
+            y
+        }
+        let y = by_dtype!(s1, l1, s2, l2, |x, kernel| of(self, &g, x, kernel));
         Ok((y, Shape::from(self.output(&g).to_vec())))
     }
 
@@ -282,10 +300,18 @@ impl CustomOp2 for Convolution {
             gradient: &Tensor,
         ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
             let g = convolution.geometry(x.dims(), kernel.dims()).map_err(outer)?;
-            let (of_kernel, of_x) = with_values(x, |values| {
+            let mut of_kernel = vec![T::default(); kernel.elem_count()];
+            let mut of_x = x.track_op().then(|| vec![T::default(); x.elem_count()]);
+            with_values(x, |x| {
                 with_values(kernel, |kernel| {
                     with_values(gradient, |gradient| {
-                        Ok(convolution.gradients::<T>(&g, values, kernel, gradient, x.track_op()))
+                        let mut sums = vec![T::default(); g.room_for_sums()];
+                        convolution.kernel_gradient(&g, x, gradient, &mut sums, &mut of_kernel);
+                        if let Some(of_x) = &mut of_x {
+                            let mut packed = vec![T::default(); g.packed()];
+                            convolution.way_back(&g, kernel, &mut packed).make(gradient, of_x);
+                        }
+                        Ok(())
                     })
                 })
             })?;

@@ -10,9 +10,9 @@
 //! border of zeros.
 
 use super::lanes::LANES;
+use super::room::Room;
 use super::tile::{Gathering, Outer, Scalar, Vector, blocks};
 use rayon::prelude::*;
-use std::borrow::Cow;
 
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Geometry {
@@ -29,28 +29,38 @@ pub(super) struct Geometry {
 }
 
 /// A kernel's weights in the order in which one block of output channels takes them.
-struct Block<T> {
+struct Block<'a, T> {
     /// The first of its output channels.
     from: usize,
     vectors: usize,
     /// `[runs, length of a run, vectors]`.
-    weights: Vec<Vector<T>>,
+    weights: &'a [Vector<T>],
+}
+
+/// Where the weights of a product stand in a kernel: `taps[t] + i · inner_stride + c · column_stride` for the output
+/// channel `c` and the number `i` of the source pixel under the tap `t`.
+struct Weights<'a> {
+    taps: &'a [usize],
+    inners: usize,
+    inner_stride: usize,
+    columns: usize,
+    column_stride: usize,
 }
 
 /// Output pixels that take the same weights from the same places around them.
-struct Class<T> {
+struct Class<'a, T> {
     /// Where each pixel's source begins, and its number in the output map: for the images of one chunk.
     sources: Vec<usize>,
     places: Vec<usize>,
     /// Where the runs of a pixel begin, counted from its source.
     runs: Vec<usize>,
     length: usize,
-    blocks: Vec<Block<T>>,
+    blocks: Vec<Block<'a, T>>,
 }
 
 /// A product of source maps with a kernel, ready to be made a few images at a time.
-pub(super) struct Production<T> {
-    classes: Vec<Class<T>>,
+pub(super) struct Production<'a, T> {
+    classes: Vec<Class<'a, T>>,
     /// How many images are made at a time.
     images: usize,
     /// Height, width and channels of a source map.
@@ -61,13 +71,10 @@ pub(super) struct Production<T> {
     columns: usize,
 }
 
-impl<T: Scalar> Production<T> {
+impl<T: Scalar> Production<'_, T> {
     /// All output maps.
-    pub fn make(&self, source: &[T]) -> Vec<T> {
-        let batch = source.len() / self.source.iter().product::<usize>();
-        let mut out = vec![T::default(); batch * self.size];
+    pub fn make(&self, source: &[T], out: &mut [T]) {
         make_each(&[(self, source)], out.par_chunks_mut(self.chunk()), |out, product| product(out));
-        out
     }
 
     /// The output maps of the images of chunk number `chunk`, or that they are added to what is there.
@@ -75,16 +82,17 @@ impl<T: Scalar> Production<T> {
         let count = out.len() / self.size;
         let map = self.source.iter().product::<usize>();
         let source = &source[chunk * self.images * map..][..count * map];
-        let source = bordered(source, self.source, self.border);
+        let mut room = Room::default();
+        let source = bordered(source, self.source, self.border, &mut room);
         for class in &self.classes {
             let pixels = class.sources.len() / self.images * count;
             for block in &class.blocks {
                 T::gather(Gathering {
-                    source: &source,
+                    source,
                     bases: &class.sources[..pixels],
                     runs: &class.runs,
                     length: class.length,
-                    weights: &block.weights,
+                    weights: block.weights,
                     vectors: block.vectors,
                     out: &mut out[block.from..],
                     places: &class.places[..pixels],
@@ -109,7 +117,7 @@ impl<T: Scalar> Production<T> {
 /// Calls `take(goal, product)` for every few images, where `product(out)` makes the sum of the output maps of all
 /// `parts`, which are of one size.
 pub(super) fn make_each<T: Scalar, G: Send>(
-    parts: &[(&Production<T>, &[T])],
+    parts: &[(&Production<'_, T>, &[T])],
     goals: impl IndexedParallelIterator<Item = G>,
     take: impl Fn(G, &dyn Fn(&mut [T])) + Sync,
 ) {
@@ -130,19 +138,20 @@ struct Border {
     channels: usize,
 }
 
-/// A map `[images, height, width, channels]` with a border.
-fn bordered<T: Scalar>(
-    map: &[T],
+/// A map `[images, height, width, channels]` with a border: itself where there is none, else a copy in `room`.
+fn bordered<'a, T: Scalar>(
+    map: &'a [T],
     [height, width, channels]: [usize; 3],
     border: Border,
-) -> Cow<'_, [T]> {
+    room: &'a mut Room<T>,
+) -> &'a [T] {
     let Border { before, after, channels: padded } = border;
     if before + after == 0 && padded == channels {
-        return Cow::Borrowed(map);
+        return map;
     }
     let images = map.len() / (height * width * channels);
     let (tall, wide) = (height + before + after, width + before + after);
-    let mut out = vec![T::default(); images * tall * wide * padded];
+    let out = room.zeros(images * tall * wide * padded);
     for (line, from) in map.chunks_exact(width * channels).enumerate() {
         let (image, y) = (line / height, line % height);
         let to = &mut out[((image * tall + y + before) * wide + before) * padded..];
@@ -154,7 +163,7 @@ fn bordered<T: Scalar>(
             }
         }
     }
-    Cow::Owned(out)
+    out
 }
 
 impl Geometry {
@@ -192,18 +201,24 @@ impl Geometry {
     }
 
     /// What makes small maps out of big ones.
-    pub fn gathering<T: Scalar>(&self, kernel: &[T]) -> Production<T> {
+    pub fn gathering<'a, T: Scalar>(&self, kernel: &[T], packed: &'a mut [T]) -> Production<'a, T> {
         let images = self.images(self.pixels());
         let Self { channels, side, stride, padding, .. } = *self;
+        let taps: Vec<usize> = (0..side * side).collect();
+        let weights = Weights {
+            taps: &taps,
+            inners: channels,
+            inner_stride: side * side,
+            columns: self.filters,
+            column_stride: channels * side * side,
+        };
         let (tall, wide) = (self.height + 2 * padding, self.width + 2 * padding);
         let mut class = Class {
             sources: vec![],
             places: vec![],
             runs: (0..side).map(|u| u * wide * channels).collect(),
             length: side * channels,
-            blocks: self.blocks(self.filters, side * side * channels, kernel, |f, c, u, v| {
-                Some(((u * side + v) * channels + c, f))
-            }),
+            blocks: weights.pack(kernel, packed).0,
         };
         for image in 0..images {
             for y in 0..self.rows {
@@ -225,7 +240,11 @@ impl Geometry {
     }
 
     /// What makes big maps out of small ones.
-    pub fn spreading<T: Scalar>(&self, kernel: &[T]) -> Production<T> {
+    pub fn spreading<'a, T: Scalar>(
+        &self,
+        kernel: &[T],
+        mut packed: &'a mut [T],
+    ) -> Production<'a, T> {
         let images = self.images(self.height * self.width);
         let Self { filters, side, stride, padding, .. } = *self;
         let border = self.framed();
@@ -242,26 +261,28 @@ impl Geometry {
                 .filter(|w| (first + padding + side * stride - w).is_multiple_of(stride))
                 .collect()
         };
-        // Where each line of the kernel stands among them.
-        let ranks = |lines: &[usize]| -> Vec<Option<usize>> {
-            (0..side).map(|w| lines.iter().position(|&line| line == w)).collect()
-        };
         let mut classes = vec![];
         // Pixels whose coordinates leave the same rests take the same weights.
         for first_y in 0..stride.min(self.height) {
             for first_x in 0..stride.min(self.width) {
                 let (us, vs) = (lines(first_y), lines(first_x));
-                let (u_ranks, v_ranks) = (ranks(&us), ranks(&vs));
                 let left = vs.first().map_or(0, |&v| source(first_x, v));
                 let mut runs: Vec<usize> =
                     us.iter().map(|&u| (source(first_y, u) * wide + left) * filters).collect();
                 if vs.is_empty() {
                     runs.clear();
                 }
-                let rows = us.len() * vs.len() * filters;
-                let blocks = self.blocks(self.channels, rows, kernel, |f, c, u, v| {
-                    Some(((u_ranks[u]? * vs.len() + v_ranks[v]?) * filters + f, c))
-                });
+                let taps: Vec<usize> =
+                    us.iter().flat_map(|u| vs.iter().map(move |v| u * side + v)).collect();
+                let weights = Weights {
+                    taps: &taps,
+                    inners: filters,
+                    inner_stride: self.channels * side * side,
+                    columns: self.channels,
+                    column_stride: side * side,
+                };
+                let (blocks, rest) = weights.pack(kernel, packed);
+                packed = rest;
                 let (mut sources, mut places) = (vec![], vec![]);
                 for image in 0..images {
                     for y in (first_y..self.height).step_by(stride) {
@@ -286,98 +307,100 @@ impl Geometry {
         }
     }
 
-    /// The kernel's weights for `columns` output channels in blocks: `place(f, c, u, v)` says which row and column of
-    /// the product a weight belongs to, if to any.
-    fn blocks<T: Scalar>(
-        &self,
-        columns: usize,
-        rows: usize,
-        kernel: &[T],
-        place: impl Fn(usize, usize, usize, usize) -> Option<(usize, usize)>,
-    ) -> Vec<Block<T>> {
-        let mut blocks: Vec<Block<T>> = blocks::<T>(columns)
-            .into_iter()
-            .map(|(from, vectors)| Block {
-                from,
-                vectors,
-                weights: vec![[T::default(); LANES]; rows * vectors],
-            })
-            .collect();
-        // Which block a vector belongs to, and the first vector of that block.
-        let owners: Vec<(usize, usize)> = (0..blocks.len())
-            .flat_map(|i| vec![(i, blocks[i].from / LANES); blocks[i].vectors])
-            .collect();
-        let mut weights = kernel.iter();
-        for f in 0..self.filters {
-            for c in 0..self.channels {
-                for u in 0..self.side {
-                    for v in 0..self.side {
-                        let Some(&weight) = weights.next() else { return blocks };
-                        let Some((row, column)) = place(f, c, u, v) else { continue };
-                        let (owner, first) = owners[column / LANES];
-                        let block = &mut blocks[owner];
-                        let vector = row * block.vectors + column / LANES - first;
-                        block.weights[vector][column % LANES] = weight;
-                    }
-                }
-            }
-        }
-        blocks
+    /// How many numbers the packed weights of a product have at most.
+    pub fn packed(&self) -> usize {
+        let Self { channels, filters, side, .. } = *self;
+        let whole = |count: usize| count.next_multiple_of(LANES);
+        side * side * (channels * whole(filters)).max(filters * whole(channels))
     }
 
-    /// The kernel's gradient `Σ small · big` over all pairs of numbers that the kernel joins.
-    pub fn kernel_gradient<T: Scalar>(&self, big: &[T], small: &[T]) -> Vec<T> {
-        let Self { channels, filters, side, padding, .. } = *self;
-        // Whole vectors of the wider of the two; of the filters where both will do.
+    /// Whether the kernel's gradient is made of whole vectors of filters, else of channels: of the wider of the two; of
+    /// the filters where both will do. And how far apart the filters and the channels then lie.
+    fn strides(&self) -> (bool, usize, usize) {
+        let Self { channels, filters, .. } = *self;
         let by_filters = filters >= LANES || filters >= channels;
         let vector =
             |by: bool, count: usize| if by { count.next_multiple_of(LANES) } else { count };
-        let (filter_stride, channel_stride) =
-            (vector(by_filters, filters), vector(!by_filters, channels));
-        let length = side * side * filter_stride * channel_stride;
+        (by_filters, vector(by_filters, filters), vector(!by_filters, channels))
+    }
+
+    /// The numbers of one sum of the kernel's gradient.
+    fn sum(&self) -> usize {
+        let (_, filter_stride, channel_stride) = self.strides();
+        self.side * self.side * filter_stride * channel_stride
+    }
+
+    /// How many numbers [`kernel_gradient`](Self::kernel_gradient) needs for its sums.
+    pub fn room_for_sums(&self) -> usize {
+        self.batch.div_ceil(self.batch.div_ceil(self.sums())) * self.sum()
+    }
+
+    /// The kernel's gradient `Σ small · big` over all pairs of numbers that the kernel joins, into `gradient`.
+    pub fn kernel_gradient<T: Scalar>(
+        &self,
+        big: &[T],
+        small: &[T],
+        sums: &mut [T],
+        gradient: &mut [T],
+    ) {
+        let Self { channels, filters, side, padding, .. } = *self;
+        let (by_filters, filter_stride, channel_stride) = self.strides();
         let share = self.batch.div_ceil(self.sums());
-        let sums: Vec<Vec<T>> = big
-            .par_chunks(share * self.big())
+        let length = self.sum();
+        sums.par_chunks_mut(length)
+            .zip(big.par_chunks(share * self.big()))
             .zip(small.par_chunks(share * self.small()))
-            .map(|(big, small)| {
-                let mut sum = vec![T::default(); length];
+            .for_each(|((sum, big), small)| {
+                sum.fill(T::default());
                 let border = Border { before: padding, after: padding, channels: channel_stride };
-                let big = bordered(big, [self.height, self.width, channels], border);
+                let (mut of_big, mut of_small) = (Room::default(), Room::default());
+                let size = [self.height, self.width, channels];
+                let big = bordered(big, size, border, &mut of_big);
                 let border = Border { before: 0, after: 0, channels: filter_stride };
-                let small = bordered(small, [self.rows, self.columns, filters], border);
+                let size = [self.rows, self.columns, filters];
+                let small = bordered(small, size, border, &mut of_small);
                 self.add_kernel_gradient(
-                    &big,
+                    big,
                     channel_stride,
-                    &small,
+                    small,
                     filter_stride,
                     by_filters,
-                    &mut sum,
+                    sum,
                 );
-                sum
-            })
-            .collect();
-        let mut sums = sums.into_iter();
-        let mut total = sums.next().unwrap_or_default();
-        for sum in sums {
-            for (total, part) in total.iter_mut().zip(sum) {
-                *total += part;
-            }
-        }
-        // To the kernel's own order.
-        let mut gradient = Vec::with_capacity(filters * channels * side * side);
-        for f in 0..filters {
-            for c in 0..channels {
-                for uv in 0..side * side {
-                    gradient.push(
-                        total[match by_filters {
-                            true => (uv * channels + c) * filter_stride + f,
-                            false => (uv * filters + f) * channel_stride + c,
-                        }],
-                    );
+            });
+        // All sums together, in the kernel's own order, some filters a task.
+        let taps = side * side;
+        gradient.par_chunks_mut(LANES * channels * taps).enumerate().for_each(|(i, gradient)| {
+            let (first, count) = (i * LANES, gradient.len() / (channels * taps));
+            if by_filters {
+                for c in 0..channels {
+                    for tap in 0..taps {
+                        let mut total = [T::default(); LANES];
+                        for sum in sums.chunks_exact(length) {
+                            let row = &sum[(tap * channels + c) * filter_stride + first..];
+                            for (total, part) in total.iter_mut().zip(row) {
+                                *total += *part;
+                            }
+                        }
+                        for (f, total) in total[..count].iter().enumerate() {
+                            gradient[(f * channels + c) * taps + tap] = *total;
+                        }
+                    }
+                }
+            } else {
+                gradient.fill(T::default());
+                for (f, gradient) in gradient.chunks_exact_mut(channels * taps).enumerate() {
+                    for tap in 0..taps {
+                        for sum in sums.chunks_exact(length) {
+                            let row = &sum[(tap * filters + first + f) * channel_stride..];
+                            for (total, part) in gradient[tap..].iter_mut().step_by(taps).zip(row) {
+                                *total += *part;
+                            }
+                        }
+                    }
                 }
             }
-        }
-        gradient
+        });
     }
 
     /// Adds a share's part: to `[side, side, channels, filter_stride]` by filters, else to `[side, side, filters,
@@ -442,5 +465,51 @@ impl Geometry {
                 }
             }
         }
+    }
+}
+
+impl Weights<'_> {
+    /// The weights in the order in which the products take them, and what is left of the room for them.
+    fn pack<'a, T: Scalar>(
+        &self,
+        kernel: &[T],
+        packed: &'a mut [T],
+    ) -> (Vec<Block<'a, T>>, &'a mut [T]) {
+        let Self { taps, inners, inner_stride, columns, column_stride } = *self;
+        let rows = taps.len() * inners;
+        let (now, later) = packed.split_at_mut(rows * columns.next_multiple_of(LANES));
+        let shapes = blocks::<T>(columns);
+        let (mut rest, mut tasks) = (&mut *now, vec![]);
+        for &(from, vectors) in &shapes {
+            // Taps of one task lie side by side in the kernel, for the most part.
+            for taps in taps.chunks(4) {
+                let (task, others) =
+                    std::mem::take(&mut rest).split_at_mut(taps.len() * inners * vectors * LANES);
+                tasks.push((from, taps, task));
+                rest = others;
+            }
+        }
+        tasks.into_par_iter().for_each(|(from, taps, task)| {
+            let width = task.len() / (taps.len() * inners);
+            let used = width.min(columns - from);
+            for inner in 0..inners {
+                for c in 0..used {
+                    let first = inner * inner_stride + (from + c) * column_stride;
+                    for (t, tap) in taps.iter().enumerate() {
+                        task[(t * inners + inner) * width + c] = kernel[first + tap];
+                    }
+                }
+                for t in 0..taps.len() {
+                    task[(t * inners + inner) * width..][used..width].fill(T::default());
+                }
+            }
+        });
+        let (mut rest, mut blocks) = (&*now, vec![]);
+        for (from, vectors) in shapes {
+            let (weights, others) = rest.split_at(rows * vectors * LANES);
+            blocks.push(Block { from, vectors, weights: weights.as_chunks().0 });
+            rest = others;
+        }
+        (blocks, later)
     }
 }

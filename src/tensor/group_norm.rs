@@ -1,18 +1,17 @@
 //! Group normalisation with the shift before it and the SiLU after it.
 
 use super::lanes::{LANES, Lanes, sigmoid, vectorised};
-use super::{contiguous, with_values};
+use super::tape::{Buffers, Tape, Values};
 use crate::{Error, Result};
-use candle_core::{CpuStorage, CustomOp2, DType, Layout, Shape, Tensor};
+use candle_core::Tensor;
 use rayon::prelude::*;
 use std::borrow::Cow;
-use std::sync::Mutex;
 
 /// What [`group_norm_silu`] does to a feature map beside its SiLU.
 #[derive(Clone, Copy, Debug)]
-pub struct Norm<'a> {
+pub struct Norm<'a, S = Tensor> {
     /// `[batch, channels]`, added before the normalisation and constant over the pixels: the projected time embedding.
-    pub shift: &'a Tensor,
+    pub shift: &'a S,
     /// `[channels]`: the factor after the normalisation.
     pub weight: &'a Tensor,
     /// `[channels]`: the summand after the normalisation.
@@ -23,9 +22,9 @@ pub struct Norm<'a> {
     pub epsilon: f64,
 }
 
-impl Norm<'_> {
-    /// The shape of the map `x`, if the rest fits it.
-    pub(super) fn check(&self, x: &[usize]) -> Result<[usize; 4]> {
+impl<S> Norm<'_, S> {
+    /// The shape of the map `x`, if the rest fits it, the shift having the shape `shift`.
+    pub(super) fn check(&self, x: &[usize], shift: &[usize]) -> Result<[usize; 4]> {
         let &[batch, height, width, channels] = x else {
             return Err(Error::shape("x", x, "[batch, height, width, channels]"));
         };
@@ -33,9 +32,8 @@ impl Norm<'_> {
             let expected = format!("a divisor of the {channels} channels");
             return Err(Error::argument("groups", self.groups, expected));
         }
-        if self.shift.dims() != [batch, channels] {
-            let expected = format!("[{batch}, {channels}]");
-            return Err(Error::shape("shift", self.shift.dims(), expected));
+        if shift != [batch, channels] {
+            return Err(Error::shape("shift", shift, format!("[{batch}, {channels}]")));
         }
         for (name, tensor) in [("weight", self.weight), ("bias", self.bias)] {
             if tensor.dims() != [channels] {
@@ -45,15 +43,17 @@ impl Norm<'_> {
         Ok([batch, height, width, channels])
     }
 
-    /// Shift, weight and bias in one tensor `[batch + 2, channels]`, as the kernels take them.
-    pub(super) fn packed(&self) -> Result<Tensor> {
-        let (weight, bias) = (self.weight.unsqueeze(0)?, self.bias.unsqueeze(0)?);
-        Ok(Tensor::cat(&[self.shift, &weight, &bias], 0)?)
+    /// The same with the shift as something else.
+    pub(super) fn with_shift<'a, T>(&'a self, shift: &'a T) -> Norm<'a, T> {
+        let Self { weight, bias, groups, epsilon, .. } = *self;
+        Norm { shift, weight, bias, groups, epsilon }
     }
+}
 
+impl Norm<'_> {
     /// The same by candle's ops.
     pub(super) fn compose(&self, x: &Tensor) -> Result<Tensor> {
-        let [batch, height, width, channels] = self.check(x.dims())?;
+        let [batch, height, width, channels] = self.check(x.dims(), self.shift.dims())?;
         let x = x.broadcast_add(&self.shift.reshape((batch, 1, 1, channels))?)?;
         let size = channels / self.groups;
         let x = x.reshape((batch, height * width, self.groups, size))?;
@@ -88,20 +88,10 @@ impl Norm<'_> {
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn group_norm_silu(x: &Tensor, norm: &Norm) -> Result<Tensor> {
-    norm.check(x.dims())?;
-    if !own_kernel(x) {
-        return norm.compose(x);
-    }
-    let op = GroupNormSilu {
-        groups: norm.groups,
-        epsilon: norm.epsilon as f32,
-        moments: Mutex::default(),
-    };
-    Ok(x.contiguous()?.apply_op2(&norm.packed()?, op)?)
-}
-
-pub(super) fn own_kernel(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32 && x.elem_count() > 0
+    let tape = Tape::new(x, &Buffers::default());
+    let shift = tape.leaf(norm.shift)?;
+    let y = tape.norm_silu(&tape.leaf(x)?, &norm.with_shift(&shift))?;
+    tape.finish(y)
 }
 
 /// What is done to one image's feature map `[pixels, channels]`.
@@ -110,8 +100,8 @@ struct ImageNorm<'a> {
     shift: &'a [f32],
     weight: &'a [f32],
     bias: &'a [f32],
-    pub groups: usize,
-    pub epsilon: f32,
+    groups: usize,
+    epsilon: f32,
 }
 
 /// Whole vectors of channels: a map `[pixels, channels]` with zero channels behind the others where they do not fill
@@ -290,20 +280,25 @@ vectorised! {
     }
 }
 
-/// The norms of a batch of images, out of the packed tensor.
+/// The norms of a batch of images.
 #[derive(Clone, Copy)]
 pub(super) struct BatchNorms<'a> {
-    pub packed: &'a [f32],
-    pub channels: usize,
+    /// `[batch, channels]`.
+    pub shift: &'a [f32],
+    pub weight: &'a [f32],
+    pub bias: &'a [f32],
     pub groups: usize,
     pub epsilon: f32,
 }
 
 impl<'a> BatchNorms<'a> {
+    fn channels(&self) -> usize {
+        self.weight.len()
+    }
+
     fn image(&self, image: usize) -> ImageNorm<'a> {
-        let Self { packed, channels, groups, epsilon } = *self;
-        let (shift, affine) = packed.split_at(packed.len() - 2 * channels);
-        let (weight, bias) = affine.split_at(channels);
+        let Self { shift, weight, bias, groups, epsilon } = *self;
+        let channels = self.channels();
         ImageNorm { shift: &shift[image * channels..][..channels], weight, bias, groups, epsilon }
     }
 
@@ -314,30 +309,30 @@ impl<'a> BatchNorms<'a> {
         let maps = x.chunks_exact(map).zip(y.chunks_exact_mut(map));
         for (i, ((x, y), moments)) in maps.zip(moments.chunks_exact_mut(self.groups)).enumerate() {
             let norm = self.image(first + i);
-            if self.channels.is_multiple_of(LANES) {
+            if self.channels().is_multiple_of(LANES) {
                 forward(norm, x.as_chunks().0, y.as_chunks_mut().0, moments);
             } else {
-                let x = whole_vectors(x, self.channels);
+                let x = whole_vectors(x, self.channels());
                 let mut wide = vec![0f32; x.len()];
                 forward(norm, x.as_chunks().0, wide.as_chunks_mut().0, moments);
-                without_filling(&wide, self.channels, y);
+                without_filling(&wide, self.channels(), y);
             }
         }
     }
 
-    /// The gradients of the maps and of the packed tensor.
+    /// The gradients: of the maps, into `of_x`, and of shift, weight and bias.
     pub fn backward(
         &self,
         x: &[f32],
         moments: &[[f32; 2]],
         gradient: &[f32],
-    ) -> (Vec<f32>, Vec<f32>) {
-        let channels = self.channels;
+        of_x: &mut [f32],
+        buffers: &Buffers,
+    ) -> [Values; 3] {
+        let channels = self.channels();
         let batch = moments.len() / self.groups;
         let map = x.len() / batch;
-        let mut of_x = vec![0f32; x.len()];
-        let mut of_packed = vec![0f32; self.packed.len()];
-        let (of_shift, of_affine) = of_packed.split_at_mut(batch * channels);
+        let mut of_shift = buffers.take(batch * channels);
         // Sixteen sums at most, however many threads there are.
         let share = batch.div_ceil(16);
         let sums: Vec<Vec<f32>> = of_x
@@ -369,70 +364,15 @@ impl<'a> BatchNorms<'a> {
                 sum
             })
             .collect();
+        let (mut of_weight, mut of_bias) = (buffers.take(channels), buffers.take(channels));
+        of_weight.fill(0.0);
+        of_bias.fill(0.0);
         for sum in sums {
-            for (total, part) in of_affine.iter_mut().zip(sum) {
+            let totals = of_weight.iter_mut().chain(of_bias.iter_mut());
+            for (total, part) in totals.zip(sum) {
                 *total += part;
             }
         }
-        (of_x, of_packed)
-    }
-}
-
-struct GroupNormSilu {
-    groups: usize,
-    epsilon: f32,
-    /// Of the forward pass, for the backward one.
-    moments: Mutex<Vec<[f32; 2]>>,
-}
-
-impl CustomOp2 for GroupNormSilu {
-    fn name(&self) -> &'static str {
-        "scorebook-group-norm-silu"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<(CpuStorage, Shape)> {
-        let (batch, height, width, channels) = l1.shape().dims4()?;
-        let (x, packed) = (contiguous(s1, l1)?, contiguous(s2, l2)?);
-        let Self { groups, epsilon, .. } = *self;
-        let norms = BatchNorms { packed, channels, groups, epsilon };
-        let map = height * width * channels;
-        let mut y = vec![0f32; x.len()];
-        let mut moments = vec![[0f32; 2]; batch * groups];
-        let maps = y.par_chunks_mut(map).zip(x.par_chunks(map));
-        maps.zip(moments.par_chunks_mut(groups))
-            .enumerate()
-            .for_each(|(image, ((y, x), moments))| norms.forward(image, x, y, moments));
-        *self.moments.lock().expect("no thread panics with it") = moments;
-        Ok((CpuStorage::F32(y), l1.shape().clone()))
-    }
-
-    fn bwd(
-        &self,
-        x: &Tensor,
-        packed: &Tensor,
-        _: &Tensor,
-        gradient: &Tensor,
-    ) -> candle_core::Result<(Option<Tensor>, Option<Tensor>)> {
-        let Self { groups, epsilon, .. } = *self;
-        let channels = packed.dim(1)?;
-        let moments = self.moments.lock().expect("no thread panics with it");
-        let (of_x, of_packed) = with_values(x, |x| {
-            with_values(packed, |packed| {
-                with_values(gradient, |gradient| {
-                    let norms = BatchNorms { packed, channels, groups, epsilon };
-                    Ok(norms.backward(x, &moments, gradient))
-                })
-            })
-        })?;
-        Ok((
-            Some(Tensor::from_vec(of_x, x.shape(), x.device())?),
-            Some(Tensor::from_vec(of_packed, packed.shape(), packed.device())?),
-        ))
+        [of_shift, of_weight, of_bias]
     }
 }

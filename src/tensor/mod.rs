@@ -11,6 +11,8 @@ mod geometry;
 mod group_norm;
 pub(crate) mod lanes;
 mod parameters;
+mod room;
+pub(crate) mod tape;
 mod tile;
 mod update;
 mod values;
@@ -19,13 +21,16 @@ pub use block::conv_norm_silu;
 pub use convolution::{Convolution, conv_transpose2d, conv2d};
 pub use group_norm::{Norm, group_norm_silu};
 pub use parameters::Parameters;
-pub(crate) use update::{AdamStep, adam_step, average_into, momentum_step};
+pub(crate) use update::{AdamStep, adam_step, average_into, momentum_step, sum_of_squares};
 pub use values::values;
 
 #[cfg(test)]
 mod tests;
 
 use candle_core::{CpuStorage, Layout, Result, Storage, Tensor, WithDType};
+
+/// How many numbers one task takes of work on each number by itself.
+const PIECE: usize = 1 << 14;
 
 /// The values of a contiguous CPU storage.
 fn contiguous<'a, T: WithDType>(storage: &'a CpuStorage, layout: &Layout) -> Result<&'a [T]> {

@@ -1,9 +1,11 @@
 //! The updates of training, in place: the optimisers' steps and the moving average of the weights.
 
-use super::contiguous;
 use super::lanes::vectorised;
+use super::{PIECE, values, with_values};
 use crate::Result;
-use candle_core::{CpuStorage, DType, InplaceOp2, InplaceOp3, Layout, Tensor, Var};
+use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor, Var};
+use rayon::prelude::*;
+use std::cell::RefCell;
 
 /// One step of Adam (Kingma & Ba 2015, algorithm 1) on one variable, with its two moments: `m ← β₁ m + (1-β₁) g`,
 /// `v ← β₂ v + (1-β₂) g²`, `w ← keep · w - rate · m / (√v · root + ε)`, where `rate` and `root` hold the bias corrections
@@ -27,18 +29,31 @@ pub(crate) fn adam_step(
     second: &Var,
 ) -> Result<()> {
     let AdamStep { scale, keep, beta1, beta2, epsilon, rate, root } = *step;
-    if variable.device().is_cpu() && variable.dtype() == DType::F32 {
-        let gradient = gradient.contiguous()?;
-        let add = ((1.0 - beta1) * scale) as f32;
-        first.inplace_op2(&gradient, &Blend { keep: beta1 as f32, add, square: false })?;
-        let add = ((1.0 - beta2) * scale * scale) as f32;
-        second.inplace_op2(&gradient, &Blend { keep: beta2 as f32, add, square: true })?;
-        let (keep, rate, root, epsilon) = (keep as f32, rate as f32, root as f32, epsilon as f32);
-        variable.inplace_op3(
-            first.as_tensor(),
-            second.as_tensor(),
-            &Descend { keep, rate, root, epsilon },
-        )?;
+    if is_own(variable) {
+        let constants = AdamConstants {
+            keep: keep as f32,
+            keep_first: beta1 as f32,
+            add_first: ((1.0 - beta1) * scale) as f32,
+            keep_second: beta2 as f32,
+            add_second: ((1.0 - beta2) * scale * scale) as f32,
+            rate: rate as f32,
+            root: root as f32,
+            epsilon: epsilon as f32,
+        };
+        with_values(gradient, |g: &[f32]| {
+            in_place(first, |m| {
+                in_place(second, |v| {
+                    in_place(variable, |w| {
+                        w.par_chunks_mut(PIECE)
+                            .zip(m.par_chunks_mut(PIECE))
+                            .zip(v.par_chunks_mut(PIECE))
+                            .zip(g.par_chunks(PIECE))
+                            .for_each(|(((w, m), v), g)| adam(constants, w, m, v, g));
+                        Ok(())
+                    })
+                })
+            })
+        })?;
         return Ok(());
     }
     let gradient = (gradient.detach() * scale)?;
@@ -57,13 +72,9 @@ pub(crate) fn momentum_step(
     gradient: &Tensor,
     moment: &Var,
 ) -> Result<()> {
-    if variable.device().is_cpu() && variable.dtype() == DType::F32 {
-        let (keep, add) = (momentum as f32, scale as f32);
-        let gradient = gradient.contiguous()?;
-        moment.inplace_op2(&gradient, &Blend { keep, add, square: false })?;
-        let descend = Blend { keep: 1.0, add: -rate as f32, square: false };
-        variable.inplace_op2(moment.as_tensor(), &descend)?;
-        return Ok(());
+    if is_own(variable) {
+        blend_into(moment, gradient, momentum, scale)?;
+        return blend_into(variable, moment.as_tensor(), 1.0, -rate);
     }
     let gradient = (gradient.detach() * scale)?;
     moment.set(&((moment.as_detached_tensor() * momentum)? + gradient)?)?;
@@ -74,31 +85,77 @@ pub(crate) fn momentum_step(
 
 /// `average ← decay · average + (1 - decay) · value`.
 pub(crate) fn average_into(average: &Var, value: &Tensor, decay: f64) -> Result<()> {
-    if average.device().is_cpu() && average.dtype() == DType::F32 {
-        let blend = Blend { keep: decay as f32, add: (1.0 - decay) as f32, square: false };
-        average.inplace_op2(&value.contiguous()?, &blend)?;
-        return Ok(());
+    if is_own(average) {
+        return blend_into(average, value, decay, 1.0 - decay);
     }
     let value = value.detach();
     average.set(&((average.as_detached_tensor() * decay)? + (value * (1.0 - decay))?)?)?;
     Ok(())
 }
 
-fn values_mut<'a>(
-    storage: &'a mut CpuStorage,
-    layout: &Layout,
-) -> candle_core::Result<&'a mut [f32]> {
-    match (storage, layout.contiguous_offsets()) {
-        (CpuStorage::F32(values), Some((from, to))) => Ok(&mut values[from..to]),
-        _ => candle_core::bail!("a contiguous F32 tensor was expected"),
+/// The sum of the squares of all numbers of all `tensors`.
+pub(crate) fn sum_of_squares<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> Result<f64> {
+    let (mut total, mut elsewhere) = (0.0, vec![]);
+    for tensor in tensors {
+        if !is_own(tensor) {
+            elsewhere.push(tensor.sqr()?.sum_all()?);
+            continue;
+        }
+        total += with_values(tensor, |x: &[f32]| {
+            // The parts are added in their order, however many threads made them.
+            let parts: Vec<f64> = x.par_chunks(PIECE).map(squares).collect();
+            Ok(parts.iter().sum::<f64>())
+        })?;
+    }
+    if !elsewhere.is_empty() {
+        // Fetched from their device at once.
+        total += values(&Tensor::stack(&elsewhere, 0)?)?.iter().sum::<f64>();
+    }
+    Ok(total)
+}
+
+/// Whether the kernels here are for it.
+fn is_own(x: &Tensor) -> bool {
+    x.device().is_cpu() && x.dtype() == DType::F32
+}
+
+/// Calls `change` with the numbers of a variable of F32 on the CPU.
+fn in_place(
+    variable: &Var,
+    change: impl FnMut(&mut [f32]) -> candle_core::Result<()>,
+) -> candle_core::Result<()> {
+    variable.inplace_op1(&InPlace(RefCell::new(change)))
+}
+
+struct InPlace<F>(RefCell<F>);
+
+impl<F: FnMut(&mut [f32]) -> candle_core::Result<()>> InplaceOp1 for InPlace<F> {
+    fn name(&self) -> &'static str {
+        "scorebook-in-place"
+    }
+
+    fn cpu_fwd(&self, storage: &mut CpuStorage, layout: &Layout) -> candle_core::Result<()> {
+        match (storage, layout.contiguous_offsets()) {
+            (CpuStorage::F32(values), Some((from, to))) => {
+                (self.0.borrow_mut())(&mut values[from..to])
+            }
+            _ => candle_core::bail!("a contiguous F32 tensor was expected"),
+        }
     }
 }
 
-/// `y ← keep · y + add · x` or `keep · y + add · x²`.
-struct Blend {
-    keep: f32,
-    add: f32,
-    square: bool,
+/// `y ← keep · y + add · x`.
+fn blend_into(y: &Var, x: &Tensor, keep: f64, add: f64) -> Result<()> {
+    let (keep, add) = (keep as f32, add as f32);
+    with_values(x, |x: &[f32]| {
+        in_place(y, |y| {
+            y.par_chunks_mut(PIECE)
+                .zip(x.par_chunks(PIECE))
+                .for_each(|(y, x)| blend(y, x, keep, add));
+            Ok(())
+        })
+    })?;
+    Ok(())
 }
 
 vectorised! {
@@ -110,66 +167,39 @@ vectorised! {
 }
 
 vectorised! {
-    fn blend_square(y: &mut [f32], x: &[f32], keep: f32, add: f32) {
-        for (y, &x) in y.iter_mut().zip(x) {
-            *y = keep * *y + add * (x * x);
+    fn squares(x: &[f32]) -> f64 {
+        // Sixteen running sums: one alone would wait for itself.
+        let mut sums = [0f64; 16];
+        let (vectors, rest) = x.as_chunks::<16>();
+        for x in vectors {
+            for l in 0..16 {
+                let x = x[l] as f64;
+                sums[l] += x * x;
+            }
         }
+        sums.iter().sum::<f64>() + rest.iter().map(|x| *x as f64 * *x as f64).sum::<f64>()
     }
 }
 
-impl InplaceOp2 for Blend {
-    fn name(&self) -> &'static str {
-        "scorebook-blend"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &mut CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-    ) -> candle_core::Result<()> {
-        let (y, x) = (values_mut(s1, l1)?, contiguous(s2, l2)?);
-        match self.square {
-            true => blend_square(y, x, self.keep, self.add),
-            false => blend(y, x, self.keep, self.add),
-        }
-        Ok(())
-    }
-}
-
-/// `w ← keep · w - rate · m / (√v · root + ε)`.
-struct Descend {
+/// The numbers of an [`AdamStep`] as they meet the gradient.
+#[derive(Clone, Copy)]
+struct AdamConstants {
     keep: f32,
+    keep_first: f32,
+    add_first: f32,
+    keep_second: f32,
+    add_second: f32,
     rate: f32,
     root: f32,
     epsilon: f32,
 }
 
 vectorised! {
-    fn descend(w: &mut [f32], m: &[f32], v: &[f32], keep: f32, rate: f32, root: f32, epsilon: f32) {
-        for ((w, &m), &v) in w.iter_mut().zip(m).zip(v) {
-            *w = keep * *w - rate * m / (v.sqrt() * root + epsilon);
+    fn adam(c: AdamConstants, w: &mut [f32], m: &mut [f32], v: &mut [f32], g: &[f32]) {
+        for (((w, m), v), &g) in w.iter_mut().zip(m).zip(v).zip(g) {
+            *m = c.keep_first * *m + c.add_first * g;
+            *v = c.keep_second * *v + c.add_second * (g * g);
+            *w = c.keep * *w - c.rate * *m / (v.sqrt() * c.root + c.epsilon);
         }
-    }
-}
-
-impl InplaceOp3 for Descend {
-    fn name(&self) -> &'static str {
-        "scorebook-adam"
-    }
-
-    fn cpu_fwd(
-        &self,
-        s1: &mut CpuStorage,
-        l1: &Layout,
-        s2: &CpuStorage,
-        l2: &Layout,
-        s3: &CpuStorage,
-        l3: &Layout,
-    ) -> candle_core::Result<()> {
-        let (w, m, v) = (values_mut(s1, l1)?, contiguous(s2, l2)?, contiguous(s3, l3)?);
-        descend(w, m, v, self.keep, self.rate, self.root, self.epsilon);
-        Ok(())
     }
 }

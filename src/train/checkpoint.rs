@@ -69,6 +69,7 @@ impl<N: Network + Clone> Training<N> {
             let set = parameters.set(&tensors, prefix);
             set.map_err(|error| Error::file(path, error.to_string(), remedy))?;
         }
+        training.measure_moments()?;
         Ok(training)
     }
 
@@ -130,6 +131,7 @@ impl<N: Network + Clone> Training<N> {
                 expected,
             ));
         }
+        self.measure_moments()?;
         self.settings = settings;
         Ok(())
     }

@@ -77,6 +77,21 @@ impl Optimizer {
         }
     }
 
+    /// Whether a step at this learning rate takes no weight beyond F32, where no gradient is larger than `clip` and no
+    /// first moment larger than `moment`.
+    ///
+    /// The quotient of Adam's step is at most `m/ε`; a step that is less than half the distance of the largest numbers of
+    /// F32, 2·10³¹, leaves every finite weight finite.
+    pub(super) fn stays_finite(&self, rate: f64, clip: f64, moment: f64) -> bool {
+        let step = match *self {
+            Self::Adam { beta1, epsilon, .. } => rate / (1.0 - beta1) * clip.max(moment) / epsilon,
+            Self::AdamW { weight_decay, .. } if rate * weight_decay > 1.0 => f64::INFINITY,
+            Self::AdamW { beta1, epsilon, .. } => rate / (1.0 - beta1) * clip.max(moment) / epsilon,
+            Self::Sgd { momentum } => rate * (clip + moment) / (1.0 - momentum),
+        };
+        step < 1e30
+    }
+
     pub(super) fn check(&self) -> Result<()> {
         let decay = |name, value: f64| match (0.0..1.0).contains(&value) {
             true => Ok(()),

@@ -4,7 +4,7 @@ use super::validation::HeldOut;
 use super::{Log, LossByTime, Report, Source, Step, TrainingSettings, Validation};
 use crate::random::Generator;
 use crate::score::Network;
-use crate::tensor::{Parameters, average_into, values};
+use crate::tensor::{Parameters, average_into, sum_of_squares, values};
 use crate::{Error, Result, interrupt};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -40,8 +40,8 @@ pub struct Training<N: Network + Clone> {
     pub(super) average: N,
     /// What the optimiser keeps between steps.
     pub(super) moments: Vec<Parameters>,
-    /// The weights and the moments before the step that is being made, to go back to.
-    before: Vec<Parameters>,
+    /// A bound on the first moments, but for what gradients clipped as the settings have it have brought since.
+    pub(super) largest_moment: f64,
     pub(super) step: u64,
     /// The least loss on the held-out samples, and after which step it was.
     pub(super) best: Option<(u64, f64)>,
@@ -56,15 +56,13 @@ impl<N: Network + Clone> Training<N> {
     /// If a setting is out of its range.
     pub fn new(network: &N, settings: TrainingSettings) -> Result<Self> {
         settings.check()?;
-        let zeros = |count: usize| -> Result<Vec<Parameters>> {
-            (0..count).map(|_| network.parameters().zeros_like()).collect()
-        };
-        let moments = settings.optimizer.moments().len();
+        let moments = settings.optimizer.moments().iter();
+        let moments = moments.map(|_| network.parameters().zeros_like()).collect::<Result<_>>()?;
         Ok(Self {
             settings,
             average: network.copy()?,
-            moments: zeros(moments)?,
-            before: zeros(moments + 1)?,
+            moments,
+            largest_moment: 0.0,
             network: network.clone(),
             step: 0,
             best: None,
@@ -208,7 +206,7 @@ impl<N: Network + Clone> Training<N> {
     /// One step; its loss and its gradient's norm. `None` if an interrupt came before it was made.
     fn advance(&mut self, source: &dyn Source) -> Result<Option<(f64, f64)>> {
         let Some((loss, gradients)) = self.gradients(source)? else { return Ok(None) };
-        let norm = norm(&gradients)?;
+        let norm = sum_of_squares(gradients.iter().flatten())?.sqrt();
         let lost = |what: &str| {
             Error::NotFinite {
             what: what.into(),
@@ -222,12 +220,19 @@ impl<N: Network + Clone> Training<N> {
         if !norm.is_finite() {
             return Err(lost("the gradient"));
         }
-        self.store_state()?;
-        let scale = (self.settings.clip / norm.max(f64::MIN_POSITIVE)).min(1.0);
-        let updated = self.update(&gradients, scale).and_then(|()| self.weights_are_finite());
-        if !matches!(updated, Ok(true)) {
-            self.restore_state()?;
-            return Err(updated.err().unwrap_or_else(|| lost("a weight")));
+        let TrainingSettings { clip, optimizer, .. } = self.settings;
+        let rate = self.settings.learning_rate_at(self.step + 1);
+        let before = match optimizer.stays_finite(rate, clip, self.largest_moment) {
+            true => None,
+            false => Some(self.state().map(Parameters::copy).collect::<Result<Vec<_>>>()?),
+        };
+        let scale = (clip / norm.max(f64::MIN_POSITIVE)).min(1.0);
+        self.update(&gradients, scale)?;
+        if let Some(before) = before
+            && !self.weights_are_finite()?
+        {
+            self.state().zip(&before).try_for_each(|(now, before)| now.take_values_of(before))?;
+            return Err(lost("a weight"));
         }
         self.step += 1;
         let decay = self.settings.decay_at(self.step);
@@ -282,17 +287,19 @@ impl<N: Network + Clone> Training<N> {
     }
 
     /// What an update changes.
-    fn state(&self) -> impl Iterator<Item = (&Parameters, &Parameters)> {
-        let now = std::iter::once(self.network.parameters()).chain(&self.moments);
-        now.zip(&self.before)
+    fn state(&self) -> impl Iterator<Item = &Parameters> {
+        std::iter::once(self.network.parameters()).chain(&self.moments)
     }
 
-    fn store_state(&self) -> Result<()> {
-        self.state().try_for_each(|(now, before)| before.take_values_of(now))
-    }
-
-    fn restore_state(&self) -> Result<()> {
-        self.state().try_for_each(|(now, before)| now.take_values_of(before))
+    /// Finds out how large the moments are, which the settings of before have made.
+    pub(super) fn measure_moments(&mut self) -> Result<()> {
+        let first = self.moments.iter().take(1).flat_map(|set| set.iter());
+        let mut largest = 0f64;
+        for (_, moment) in first {
+            largest = largest.max(sum_of_squares(std::iter::once(moment.as_tensor()))?.sqrt());
+        }
+        self.largest_moment = largest;
+        Ok(())
     }
 
     /// Only the weights can overflow: gradients are clipped, so moments stay bounded, and averages lie between weights.
@@ -314,12 +321,6 @@ fn add(sums: &mut [Option<Tensor>], parameters: &Parameters, gradients: &GradSto
         });
     }
     Ok(())
-}
-
-/// The Euclidean norm of the whole gradient.
-fn norm(gradients: &[Option<Tensor>]) -> Result<f64> {
-    let squares = gradients.iter().flatten().map(|gradient| Ok(gradient.sqr()?.sum_all()?));
-    Ok(scalars(squares.collect::<Result<_>>()?)?.iter().sum::<f64>().sqrt())
 }
 
 /// The values of tensors of one number each, fetched from their device at once.

@@ -10,6 +10,8 @@ mod avx512;
 mod plain;
 
 use super::lanes::{InstructionSet, LANES, instruction_set};
+use super::room::Rooms;
+use std::cell::RefCell;
 
 /// Sixteen numbers side by side.
 pub(super) type Vector<T> = [T; LANES];
@@ -20,6 +22,9 @@ pub(super) trait Scalar:
 {
     /// `self a + b`, rounded once where the machine can.
     fn fused(self, a: Self, b: Self) -> Self;
+
+    /// The memory that this thread has at hand.
+    fn rooms() -> &'static Rooms<Self>;
 
     /// The most vectors that a tile has on this machine.
     fn widest() -> usize {
@@ -41,6 +46,11 @@ impl Scalar for f32 {
     #[inline(always)]
     fn fused(self, a: f32, b: f32) -> f32 {
         self.mul_add(a, b)
+    }
+
+    fn rooms() -> &'static Rooms<f32> {
+        thread_local!(static ROOMS: RefCell<Vec<Vec<f32>>> = const { RefCell::new(vec![]) });
+        &ROOMS
     }
 
     fn widest() -> usize {
@@ -70,6 +80,11 @@ impl Scalar for f64 {
     #[inline(always)]
     fn fused(self, a: f64, b: f64) -> f64 {
         self.mul_add(a, b)
+    }
+
+    fn rooms() -> &'static Rooms<f64> {
+        thread_local!(static ROOMS: RefCell<Vec<Vec<f64>>> = const { RefCell::new(vec![]) });
+        &ROOMS
     }
 }
 
