@@ -26,6 +26,7 @@ mod score;
 mod score_matching;
 mod sde;
 mod stochastic_integral;
+mod unet;
 mod variational;
 mod white_noise;
 
