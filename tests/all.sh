@@ -68,6 +68,11 @@ tour() {
         "$scorebook" run notebooks/00-tour.ipynb --output "$scratch/run"
 }
 
+narrow() {
+    SCOREBOOK_INSTRUCTIONS=avx2 cargo test --release --locked --lib tensor:: &&
+        SCOREBOOK_INSTRUCTIONS=candle cargo test --release --locked --test mathematics -- net:: devices::
+}
+
 scorebook="$CARGO_TARGET_DIR/release/scorebook"
 export SCOREBOOK_TEST_PYTHON="$scratch_python"
 part environment environment
@@ -77,8 +82,8 @@ part clippy cargo clippy --release --locked --all-targets -- -D warnings
 part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored
-# The kernels again as on a machine without AVX-512.
-part narrow env SCOREBOOK_INSTRUCTIONS=avx2 cargo test --release --locked --lib tensor::
+# The kernels again as on a machine without AVX-512, and the networks as on a GPU, by candle's ops.
+part narrow narrow
 part doctests cargo test --release --locked --no-fail-fast --doc
 part conformance python tests/python/conformance.py
 part notebooks python tests/python/notebooks.py

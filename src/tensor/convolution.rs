@@ -1,6 +1,8 @@
 //! Convolution and transposed convolution in two dimensions.
 
+use super::autocast::in_half;
 use super::geometry::{Geometry, Production};
+use super::lanes::own_kernels;
 use super::tile::Scalar;
 use super::{contiguous, with_values};
 use crate::{Error, Result};
@@ -82,12 +84,14 @@ impl Convolution {
         }
         let Self { stride, padding, transposed } = *self;
         let x = x.permute((0, 3, 1, 2))?.contiguous()?;
-        let y = match transposed {
-            None => x.conv2d(kernel, padding, stride, 1, 1)?,
-            Some(output_padding) => {
-                x.conv_transpose2d(kernel, padding, output_padding, stride, 1)?
-            }
-        };
+        let y = in_half(&x, kernel, |x, kernel| {
+            Ok(match transposed {
+                None => x.conv2d(kernel, padding, stride, 1, 1)?,
+                Some(output_padding) => {
+                    x.conv_transpose2d(kernel, padding, output_padding, stride, 1)?
+                }
+            })
+        })?;
         Ok(y.permute((0, 2, 3, 1))?.contiguous()?)
     }
 
@@ -227,7 +231,8 @@ impl Convolution {
 }
 
 pub(super) fn own_kernel(x: &Tensor, kernel: &Tensor) -> bool {
-    x.device().is_cpu()
+    own_kernels()
+        && x.device().is_cpu()
         && x.dtype() == kernel.dtype()
         && matches!(x.dtype(), DType::F32 | DType::F64)
         && x.elem_count() > 0

@@ -44,6 +44,13 @@ pub(crate) fn instruction_set() -> InstructionSet {
     })
 }
 
+/// Whether the kernels of [`tensor`](super) are to be taken on the CPU; where the environment variable
+/// `SCOREBOOK_INSTRUCTIONS` is `candle`, candle's ops do their work, as on a GPU.
+pub(super) fn own_kernels() -> bool {
+    static OWN: OnceLock<bool> = OnceLock::new();
+    *OWN.get_or_init(|| std::env::var("SCOREBOOK_INSTRUCTIONS").as_deref() != Ok("candle"))
+}
+
 /// Runs `work`, which is compiled three times, for AVX-512, for AVX2 and for any machine; the processor picks.
 ///
 /// It is the macro `vectorised` for work that is generic.

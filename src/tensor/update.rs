@@ -1,6 +1,6 @@
 //! The updates of training, in place: the optimisers' steps and the moving average of the weights.
 
-use super::lanes::vectorised;
+use super::lanes::{own_kernels, vectorised};
 use super::{PIECE, values, with_values};
 use crate::Result;
 use candle_core::{CpuStorage, DType, InplaceOp1, Layout, Tensor, Var};
@@ -116,7 +116,7 @@ pub(crate) fn sum_of_squares<'a>(tensors: impl Iterator<Item = &'a Tensor>) -> R
 
 /// Whether the kernels here are for it.
 fn is_own(x: &Tensor) -> bool {
-    x.device().is_cpu() && x.dtype() == DType::F32
+    own_kernels() && x.device().is_cpu() && x.dtype() == DType::F32
 }
 
 /// Calls `change` with the numbers of a variable of F32 on the CPU.

@@ -45,6 +45,8 @@ pub struct TrainingSettings {
     /// The loss.
     #[serde(alias = "t_min", deserialize_with = "loss_or_earliest_time")]
     pub loss: DenoisingLoss,
+    /// On a GPU, convolutions in bf16 (see [`autocast`](crate::tensor::autocast)).
+    pub bf16: bool,
     /// The seed of the order of the samples, the times and the noise.
     pub seed: u64,
 }
@@ -62,6 +64,7 @@ impl Default for TrainingSettings {
             ema: 0.999,
             power_ema: None,
             loss: DenoisingLoss::default(),
+            bf16: false,
             seed: 0,
         }
     }

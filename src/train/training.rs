@@ -4,7 +4,7 @@ use super::validation::HeldOut;
 use super::{Log, LossByTime, Report, Source, Step, TrainingSettings, Validation};
 use crate::random::Generator;
 use crate::score::Network;
-use crate::tensor::{Parameters, average_into, sum_of_squares, values};
+use crate::tensor::{Parameters, autocast, average_into, sum_of_squares, values};
 use crate::{Error, Result, interrupt};
 use candle_core::backprop::GradStore;
 use candle_core::{Tensor, Var};
@@ -245,7 +245,7 @@ impl<N: Network + Clone> Training<N> {
 
     /// The loss of the next batch and its gradient, one for each of the network's variables.
     fn gradients(&self, source: &dyn Source) -> Result<Option<(f64, Vec<Option<Tensor>>)>> {
-        let TrainingSettings { batch, accumulate, loss, seed, .. } = &self.settings;
+        let TrainingSettings { batch, accumulate, loss, bf16, seed, .. } = &self.settings;
         let generator = Generator::new(*seed);
         let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
         let parameters = self.network.parameters();
@@ -262,7 +262,8 @@ impl<N: Network + Clone> Training<N> {
             }
             let size = batch / accumulate;
             let x0 = x0.narrow(0, part * size, size)?;
-            let loss = noise.part(part * size, size)?.loss(&self.network, &x0)?;
+            let noise = noise.part(part * size, size)?;
+            let loss = autocast(*bf16, || noise.loss(&self.network, &x0))?;
             let loss = (loss / *accumulate as f64)?;
             let gradients = loss.backward()?;
             total += values(&loss)?[0];

@@ -108,6 +108,12 @@ fn correctors() -> Vec<Entry> {
     ]
 }
 
+/// All of them, with their names.
+pub fn all(descent: Descent) -> Vec<(&'static str, Box<dyn Sampler>)> {
+    let all = entries().into_iter().chain(correctors());
+    all.map(|entry| (entry.name, (entry.make)(descent))).collect()
+}
+
 /// Noise with the exact law `p_T` of [`three`], so that only the sampler errs.
 fn exact_noise(process: &dyn NoisingProcess, n: usize) -> Tensor {
     let end = process.horizon();

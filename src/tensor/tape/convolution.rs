@@ -3,6 +3,7 @@
 use super::parts::Parts;
 use super::{Buffers, Map, Step, Tape, Values, View};
 use crate::tensor::Convolution;
+use crate::tensor::autocast::in_half;
 use crate::{Error, Result};
 use candle_core::Tensor;
 use rayon::prelude::*;
@@ -34,7 +35,17 @@ impl Tape {
         }
         if !self.own {
             let maps = maps.iter().map(|map| map.tensor()).collect::<Result<Vec<_>>>()?;
-            let map = convolution.apply(&Tensor::cat(&maps, 3)?, &kernel.reshape(dims)?)?;
+            let x = Tensor::cat(&maps, 3)?;
+            let map = match dims {
+                // A linear layer: a matrix product is faster than a convolution of one pixel.
+                [outputs, inputs, 1, 1] if x.dims()[1..3] == [1, 1] => {
+                    let x = x.reshape((output[0], *inputs))?;
+                    let weight = kernel.reshape((*outputs, *inputs))?;
+                    in_half(&x, &weight, |x, weight| Ok(x.matmul(&weight.t()?)?))?
+                        .reshape(&output)?
+                }
+                _ => convolution.apply(&x, &kernel.reshape(dims)?)?,
+            };
             return Ok(self.candle(map.broadcast_add(bias)?));
         }
         let (kernel, bias) = (self.leaf(kernel)?, self.leaf(bias)?);

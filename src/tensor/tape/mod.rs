@@ -16,6 +16,7 @@ mod pointwise;
 pub(crate) use buffers::{Buffers, Values};
 
 use super::PIECE;
+use super::lanes::own_kernels;
 use crate::{Error, Result};
 use candle_core::{DType, Storage, Tensor};
 use link::{Backward, depending_on};
@@ -137,7 +138,7 @@ struct Entry {
 impl Tape {
     /// A tape for layers of tensors like `x`, in memory of `buffers`.
     pub fn new(x: &Tensor, buffers: &Buffers) -> Self {
-        let own = x.device().is_cpu() && x.dtype() == DType::F32;
+        let own = own_kernels() && x.device().is_cpu() && x.dtype() == DType::F32;
         Self { own, buffers: buffers.clone(), written: Mutex::default() }
     }
 
