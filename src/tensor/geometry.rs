@@ -371,7 +371,7 @@ impl Geometry {
         // All sums together, in the kernel's own order, some filters a task.
         let taps = side * side;
         gradient.par_chunks_mut(LANES * channels * taps).enumerate().for_each(|(i, gradient)| {
-            let (first, count) = (i * LANES, gradient.len() / (channels * taps));
+            let first = i * LANES;
             if by_filters {
                 for c in 0..channels {
                     for tap in 0..taps {
@@ -382,8 +382,9 @@ impl Geometry {
                                 *total += *part;
                             }
                         }
-                        for (f, total) in total[..count].iter().enumerate() {
-                            gradient[(f * channels + c) * taps + tap] = *total;
+                        let places = gradient[c * taps + tap..].iter_mut().step_by(channels * taps);
+                        for (place, total) in places.zip(total) {
+                            *place = total;
                         }
                     }
                 }
@@ -493,14 +494,16 @@ impl Weights<'_> {
             let width = task.len() / (taps.len() * inners);
             let used = width.min(columns - from);
             for inner in 0..inners {
-                for c in 0..used {
-                    let first = inner * inner_stride + (from + c) * column_stride;
-                    for (t, tap) in taps.iter().enumerate() {
-                        task[(t * inners + inner) * width + c] = kernel[first + tap];
+                for (t, tap) in taps.iter().enumerate() {
+                    let first = tap + inner * inner_stride + from * column_stride;
+                    let row = &mut task[(t * inners + inner) * width..][..width];
+                    let (row, filling) = row.split_at_mut(used);
+                    for (to, weight) in
+                        row.iter_mut().zip(kernel[first..].iter().step_by(column_stride))
+                    {
+                        *to = *weight;
                     }
-                }
-                for t in 0..taps.len() {
-                    task[(t * inners + inner) * width..][used..width].fill(T::default());
+                    filling.fill(T::default());
                 }
             }
         });
