@@ -584,6 +584,7 @@ fn a_model_file_gives_back_the_network() {
     let path = folder.join("model.safetensors");
     let network = mlp(1);
     let card = ModelCard {
+        attributes: vec![],
         architecture: network.architecture(),
         process: network.process(),
         data: "points".into(),

@@ -5,6 +5,7 @@
 //! kernels split their work by the problem's size and never by the number of threads, so their results are
 //! bitwise equal on any number of threads of one machine.
 
+mod attention;
 mod block;
 mod convolution;
 mod geometry;
@@ -15,6 +16,7 @@ mod tile;
 mod update;
 mod values;
 
+pub use attention::attention;
 pub use block::conv_norm_silu;
 pub use convolution::{Convolution, conv_transpose2d, conv2d};
 pub use group_norm::{Norm, group_norm_silu};

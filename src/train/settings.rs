@@ -1,6 +1,6 @@
 //! The settings of a training.
 
-use super::{DenoisingLoss, Optimizer, Schedule, average};
+use super::{DenoisingLoss, LabelDrop, Optimizer, Schedule, average};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -45,6 +45,8 @@ pub struct TrainingSettings {
     /// The loss.
     #[serde(alias = "t_min", deserialize_with = "loss_or_earliest_time")]
     pub loss: DenoisingLoss,
+    /// How often labels are left out, of a network that takes labels.
+    pub label_drop: LabelDrop,
     /// The seed of the order of the samples, the times and the noise.
     pub seed: u64,
 }
@@ -62,6 +64,7 @@ impl Default for TrainingSettings {
             ema: 0.999,
             power_ema: None,
             loss: DenoisingLoss::default(),
+            label_drop: LabelDrop::default(),
             seed: 0,
         }
     }
@@ -97,6 +100,7 @@ impl TrainingSettings {
         positive("clip", self.clip)?;
         positive("t_min", self.loss.t_min)?;
         self.optimizer.check()?;
+        self.label_drop.check()?;
         self.schedule.check(self.warmup)?;
         if let Some(width) = self.power_ema {
             average::check_width(width)?;
