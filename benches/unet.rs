@@ -10,6 +10,8 @@
 //!     stock      the same training step by candle's own ops and optimiser, without clipping and moving average
 //!     corrector  one step of predictor-corrector, two evaluations of the network
 //!     sample     64 images by the reverse SDE in 500 steps
+//!     residual   one training step of the residual U-Net
+//!     residual16 the same on 16×16 RGB
 //!     data       the test images of Fashion-MNIST from the disk, 10,000 of them
 
 mod measure;
@@ -59,12 +61,22 @@ fn contestant(case: &str) -> scorebook::Result<Box<dyn FnMut() -> scorebook::Res
                 sampler.sample(&process, &network, &shape, &mut generator, &device).map(drop)
             })
         }
+        "residual" | "residual16" => {
+            let (side, image_channels) = if case == "residual" { (28, 1) } else { (16, 3) };
+            let settings = ResidualUnetSettings { image_channels, ..Default::default() };
+            let network = ResidualUnet::new(settings, process.into(), &mut generator, &device)?;
+            let shape = (BATCH, image_channels, side, side);
+            let images = generator.uniform(-1.0, 1.0, shape, &device)?;
+            let settings = TrainingSettings { batch: BATCH, ..Default::default() };
+            let mut training = Training::new(&network, settings)?;
+            Box::new(move || training.run(&images, 1, |_| {}).map(drop))
+        }
         "data" => Box::new(|| {
             std::hint::black_box(FashionMnist::default().load(Split::Test)?);
             Ok(())
         }),
         _ => {
-            let cases = "train, stock, forward, corrector, sample or data";
+            let cases = "train, stock, forward, corrector, sample, residual, residual16 or data";
             return Err(scorebook::Error::argument("case", case, cases));
         }
     })
@@ -76,7 +88,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (mut run, times): (_, usize) = (contestant(case)?, times.parse()?);
         return measure::serve(|| (0..times).try_for_each(|_| run()));
     }
-    for case in ["train", "forward", "corrector", "data", "stock"] {
+    for case in ["train", "residual", "residual16", "forward", "corrector", "data", "stock"] {
         let mut run = contestant(case)?;
         run()?;
         let mut seconds = (0..5)

@@ -94,8 +94,9 @@ pub mod prelude {
         ReverseEulerMaruyama, Sample, Sampler, Spacing,
     };
     pub use crate::score::{
-        EmpiricalScore, GaussianScore, MixtureScore, Mlp, MlpSettings, Model, Network,
-        Parameterization, Score, ScoreFunction, Trainable, Unet, UnetSettings, tweedie,
+        ClassifierFreeGuidance, EmpiricalScore, GaussianScore, Given, MixtureScore, Mlp,
+        MlpSettings, Model, Network, Parameterization, ResidualUnet, ResidualUnetSettings, Score,
+        ScoreFunction, Trainable, Unet, UnetSettings, tweedie,
     };
     pub use crate::sde::{
         Adaptive, Dispersion, DormandPrince, EulerMaruyama, Exact, Flow, FlowMethod,

@@ -12,14 +12,16 @@ use scorebook::sample::{
     ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
     ReverseEulerMaruyama,
 };
-use scorebook::score::Model;
+use scorebook::score::{ClassifierFreeGuidance, Given, Model, Score};
 use scorebook::{device, interrupt, plot};
 
 /// Draw images from a trained model.
 #[derive(Args)]
 #[command(after_help = "Examples:
   scorebook sample runs/fashion --out garments.png
-  scorebook sample runs/fashion --sampler probability-flow --steps 50 --out flow.png")]
+  scorebook sample runs/fashion --sampler probability-flow --steps 50 --out flow.png
+  scorebook sample runs/classes --class Boot --guidance 1 --out boots.png
+  scorebook sample runs/faces --attribute hair=brown --attribute glasses=none --out faces.png")]
 pub struct Sample {
     /// The folder of a training, or a model file.
     model: PathBuf,
@@ -32,6 +34,15 @@ pub struct Sample {
     /// Steps from noise to data [default: the sampler's own number, 25 to 500]
     #[arg(long)]
     steps: Option<usize>,
+    /// Images of this class.
+    #[arg(long, value_name = "NAME")]
+    class: Option<String>,
+    /// Images with this value of an attribute; may be given for several.
+    #[arg(long, value_name = "NAME=VALUE")]
+    attribute: Vec<String>,
+    /// The scale w of classifier-free guidance: (1+w) times the score of the class, less w times that without it.
+    #[arg(long, value_name = "W", allow_negative_numbers = true)]
+    guidance: Option<f64>,
     /// The picture, .png or .svg.
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
@@ -102,6 +113,29 @@ impl Sampler {
 }
 
 impl Sample {
+    /// The model's score of what was asked for.
+    fn score(&self, model: &Model) -> Result<Box<dyn Score>> {
+        let mut given = vec![];
+        for attribute in &self.attribute {
+            let Some(pair) = attribute.split_once('=') else {
+                bail!("--attribute is {attribute:?}; expected NAME=VALUE, such as hair=brown");
+            };
+            given.push(pair);
+        }
+        given.extend(self.class.as_deref().map(|class| ("class", class)));
+        if given.is_empty() {
+            if self.guidance.is_some() {
+                bail!("--guidance needs something to guide to: --class or --attribute");
+            }
+            return Ok(Box::new(model.clone()));
+        }
+        let (score, labels) = (model.clone(), model.labels(&given)?);
+        Ok(match self.guidance {
+            Some(scale) => Box::new(ClassifierFreeGuidance { score, labels, scale }),
+            None => Box::new(Given { score, labels }),
+        })
+    }
+
     /// Samples and writes the picture.
     pub fn execute(self) -> Result<ExitCode> {
         let device = device::open(&self.device)?;
@@ -128,11 +162,12 @@ impl Sample {
             bail!("{} gives points of shape {:?}, not images", file.display(), model.card.shape);
         }
         let shape = [&[self.n], model.card.shape.as_slice()].concat();
+        let score = self.score(&model)?;
         interrupt::listen()?;
         let begun = Instant::now();
         let process = model.network().process();
         let generator = &mut Generator::new(self.seed);
-        let drawn = sampler.sample(&process, &model, &shape, generator, &device)?;
+        let drawn = sampler.sample(&process, &*score, &shape, generator, &device)?;
         if drawn.interrupted {
             eprintln!("Interrupted; no picture was written.");
             return Ok(ExitCode::from(130));

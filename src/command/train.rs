@@ -11,8 +11,14 @@ use scorebook::data::{FashionMnist, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
-use scorebook::score::{Architecture, Model, ModelCard, Network, Unet, UnetSettings};
-use scorebook::train::{Checkpoint, Log, Report, Training, TrainingSettings, Validation};
+use scorebook::score::{
+    AnyNetwork, Architecture, AttributeNames, Model, ModelCard, Network, ResidualUnetSettings,
+    Score, UnetSettings,
+};
+use scorebook::train::{
+    Checkpoint, DenoisingLoss, Log, Report, TimeSampling, Training, TrainingSettings, Validation,
+    Weighting,
+};
 use scorebook::{device, interrupt, train};
 
 /// The files of a training's folder.
@@ -26,11 +32,12 @@ const LOG: &str = "log.jsonl";
 /// The folder gets `checkpoint.safetensors` after every epoch (all that --resume needs), `model.safetensors` (the
 /// averaged weights, for `scorebook sample` and notebooks) and `log.jsonl` (a line of JSON for every step). Ctrl-C saves
 /// and stops; --resume goes on as if nothing had happened, to the last bit, unless options say otherwise: all but
-/// --batch, --seed and --process may be given anew.
+/// --batch, --seed, --process and those of the network may be given anew.
 #[derive(Args)]
 #[command(after_help = "Examples:
   scorebook train fashion-mnist --out runs/fashion
   scorebook train fashion-mnist --out runs/fashion --epochs 30 --resume
+  scorebook train fashion-mnist --by-class --out runs/classes
   scorebook train fashion-mnist --out runs/decayed --optimizer adamw --weight-decay 0.01 --schedule cosine")]
 pub struct Train {
     /// The data set: fashion-mnist.
@@ -80,6 +87,27 @@ pub struct Train {
     /// The noising process: ve, vp, sub-vp, ou, exponential, cosine, scaled-linear or edm [default: vp]
     #[arg(long)]
     process: Option<String>,
+    /// The network [default: residual-unet]
+    #[arg(long)]
+    network: Option<NetworkKind>,
+    /// The channels of each level of a residual U-Net, finest first [default: 32,64,96]
+    #[arg(long, value_delimiter = ',')]
+    channels: Option<Vec<usize>>,
+    /// Its residual blocks a level and way [default: 1]
+    #[arg(long)]
+    blocks: Option<usize>,
+    /// Its levels with self-attention, counted from 0 at the finest [default: the last]
+    #[arg(long, value_delimiter = ',', value_name = "LEVELS")]
+    attention: Option<Vec<usize>>,
+    /// With which probability it drops a number in training [default: 0]
+    #[arg(long, value_name = "PROBABILITY")]
+    dropout: Option<f64>,
+    /// Learn the score of each class, or by all attributes of the data, and that without them.
+    #[arg(long)]
+    by_class: bool,
+    /// Which noise the loss looks at [default: edm for a residual U-Net, else simple]
+    #[arg(long)]
+    loss: Option<Loss>,
     /// The seed of the weights, the order of the images, the times and the noise [default: 0]
     #[arg(long)]
     seed: Option<u64>,
@@ -109,6 +137,23 @@ enum Optimizer {
     #[value(name = "adamw")]
     AdamW,
     Sgd,
+}
+
+#[derive(Clone, Copy, PartialEq, ValueEnum)]
+#[value(rename_all = "kebab-case")]
+enum NetworkKind {
+    /// Residual blocks with attention, for images of any size.
+    ResidualUnet,
+    /// The small U-Net of Song's tutorial, for 28×28.
+    Unet,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Loss {
+    /// Uniform times, each counted alike.
+    Simple,
+    /// The levels of noise and the weights of Karras et al.
+    Edm,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -214,22 +259,66 @@ impl Train {
         checkpoint: &Path,
         data: &ImageSet,
         device: &candle_core::Device,
-    ) -> Result<Training<Unet>> {
+    ) -> Result<Training<AnyNetwork>> {
         if checkpoint.exists() {
             bail!(
                 "{} already holds a training; go on with --resume, or name another folder",
                 self.out.display()
             );
         }
-        let settings = self.settings(TrainingSettings::default(), data)?;
+        let architecture = self.architecture(data)?;
+        let loss = match &architecture {
+            Architecture::ResidualUnet(network) => edm_loss(network.data_std),
+            _ => DenoisingLoss::default(),
+        };
+        let begun = TrainingSettings { loss, ..Default::default() };
+        let settings = self.settings(begun, data)?;
         let process: Process = self.process.as_deref().unwrap_or("vp").parse()?;
-        let mut generator = Generator::new(settings.seed);
-        let network = Unet::new(UnetSettings::default(), process, &mut generator, device)?;
+        let network = architecture.network(process, &mut Generator::new(settings.seed), device)?;
         let training = Training::new(&network, settings)?;
         fs::create_dir_all(&self.out).with_context(|| {
             format!("{} cannot be made; name another folder", self.out.display())
         })?;
         Ok(training)
+    }
+
+    /// The network that the options describe, for these images.
+    fn architecture(&self, data: &ImageSet) -> Result<Architecture> {
+        let image_channels = data.shape()[0];
+        if self.network == Some(NetworkKind::Unet) {
+            if self.by_class || self.describes_residual_unet() {
+                bail!(
+                    "--by-class, --channels, --blocks, --attention and --dropout belong to --network residual-unet"
+                );
+            }
+            return Ok(Architecture::Unet(UnetSettings { image_channels, ..Default::default() }));
+        }
+        let usual = ResidualUnetSettings::default();
+        let channels = self.channels.clone().unwrap_or(usual.channels);
+        let attributes = match self.by_class {
+            true => names(data).iter().map(|known| known.values.len()).collect(),
+            false => vec![],
+        };
+        if self.by_class && attributes.is_empty() {
+            bail!("--by-class needs data with classes; {} has none", data.name());
+        }
+        Ok(Architecture::ResidualUnet(ResidualUnetSettings {
+            image_channels,
+            blocks: self.blocks.unwrap_or(usual.blocks),
+            attention: self.attention.clone().unwrap_or(vec![channels.len().saturating_sub(1)]),
+            channels,
+            dropout: self.dropout.unwrap_or(usual.dropout),
+            attributes,
+            data_std: root_mean_square(data)?,
+            ..usual
+        }))
+    }
+
+    fn describes_residual_unet(&self) -> bool {
+        self.channels.is_some()
+            || self.blocks.is_some()
+            || self.attention.is_some()
+            || self.dropout.is_some()
     }
 
     /// The training of the checkpoint, with what was said anew.
@@ -238,19 +327,12 @@ impl Train {
         checkpoint: &Path,
         data: &ImageSet,
         device: &candle_core::Device,
-    ) -> Result<Training<Unet>> {
+    ) -> Result<Training<AnyNetwork>> {
         if !checkpoint.exists() {
             bail!("{} holds no training to resume; leave --resume away", self.out.display());
         }
         let saved = Checkpoint::read(checkpoint)?;
-        let Architecture::Unet(unet) = saved.architecture else {
-            bail!(
-                "{} holds a training of a {}",
-                checkpoint.display(),
-                saved.architecture.summary()
-            );
-        };
-        let network = Unet::new(unet, saved.process, &mut Generator::new(0), device)?;
+        let network = saved.architecture.network(saved.process, &mut Generator::new(0), device)?;
         let mut training = Training::resume(&network, checkpoint)?;
         let begun = training.settings().clone();
         let process = match &self.process {
@@ -261,6 +343,7 @@ impl Train {
             ("--batch", self.batch.is_none_or(|batch| batch == begun.batch)),
             ("--seed", self.seed.is_none_or(|seed| seed == begun.seed)),
             ("--process", process),
+            ("network", self.describes_the_network_of(&saved.architecture, data)?),
         ] {
             if !same {
                 bail!(
@@ -271,6 +354,13 @@ impl Train {
         }
         training.change(self.settings(begun, data)?)?;
         Ok(training)
+    }
+
+    /// Whether what the options say of the network, where they say anything, is true of the one that was begun.
+    fn describes_the_network_of(&self, begun: &Architecture, data: &ImageSet) -> Result<bool> {
+        let says_nothing =
+            self.network.is_none() && !self.by_class && !self.describes_residual_unet();
+        Ok(says_nothing || self.architecture(data)? == *begun)
     }
 
     /// The settings `begun` with what the options say.
@@ -285,6 +375,11 @@ impl Train {
             ema: self.ema.unwrap_or(begun.ema),
             // Whoever asks for the exponential average does not want the other one.
             power_ema: self.power_ema.or(begun.power_ema).filter(|_| self.ema.is_none()),
+            loss: match self.loss {
+                None => begun.loss,
+                Some(Loss::Simple) => DenoisingLoss::default(),
+                Some(Loss::Edm) => edm_loss(root_mean_square(data)?),
+            },
             seed: self.seed.unwrap_or(begun.seed),
             ..begun
         };
@@ -328,18 +423,47 @@ impl Train {
         Ok(optimizer)
     }
 
-    fn card(&self, training: &Training<Unet>, data: &ImageSet) -> ModelCard {
+    fn card(&self, training: &Training<AnyNetwork>, data: &ImageSet) -> ModelCard {
         ModelCard {
             architecture: training.network().architecture(),
             process: training.network().process(),
             data: format!("{}, {} images", data.name(), data.len()),
             shape: data.shape().to_vec(),
+            attributes: match training.network().attributes().is_empty() {
+                true => vec![],
+                false => names(data),
+            },
             training: serde_json::json!({
                 "settings": training.settings(),
                 "steps": training.step(),
-                "loss": "denoising score matching, λ = σ²",
+                "loss": "denoising score matching",
             }),
         }
+    }
+}
+
+/// What the attributes of the data are called.
+fn names(data: &ImageSet) -> Vec<AttributeNames> {
+    vec![AttributeNames { name: "class".into(), values: data.classes().to_vec() }]
+}
+
+/// The root of the mean square of the images' numbers: the standard deviation of data around 0.
+fn root_mean_square(data: &ImageSet) -> Result<f64> {
+    let mut sum = 0.0;
+    for from in (0..data.len()).step_by(1000) {
+        let part = data.tensor(from, 1000.min(data.len() - from))?;
+        sum += f64::from(part.sqr()?.sum_all()?.to_scalar::<f32>()?);
+    }
+    let count = data.len().max(1) * data.shape().iter().product::<usize>();
+    Ok((sum / count as f64).sqrt())
+}
+
+/// The loss of Karras et al. 2022, for data of this standard deviation.
+fn edm_loss(data_std: f64) -> DenoisingLoss {
+    DenoisingLoss {
+        weighting: Weighting::Edm { data_std },
+        times: TimeSampling::LogNormal { mean: -1.2, std: 1.2 },
+        ..Default::default()
     }
 }
 
@@ -351,7 +475,7 @@ fn steps_of_epoch(data: &ImageSet, batch: usize) -> u64 {
 
 /// A run of steps with its progress.
 fn watched(
-    training: &mut Training<Unet>,
+    training: &mut Training<AnyNetwork>,
     data: &ImageSet,
     steps: u64,
     progress: &Progress,

@@ -3,30 +3,43 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
+mod any_network;
+mod attribute_names;
+mod by_class;
+mod condition;
 mod counted;
 mod embedding;
 mod empirical;
 mod fused_mixture;
 mod gaussian;
+mod guidance;
 mod mixture;
 mod mlp;
 pub(crate) mod model;
 mod network;
 mod noised;
 mod parameterization;
+mod residual_unet;
 mod tweedie;
 mod unet;
 
+pub use any_network::AnyNetwork;
+pub use attribute_names::AttributeNames;
+pub use by_class::ByClass;
+pub use condition::Condition;
+pub(crate) use condition::checked_labels;
 pub(crate) use counted::Counted;
 pub use embedding::fourier_features;
 pub use empirical::EmpiricalScore;
 pub use fused_mixture::FusedMixture;
 pub use gaussian::GaussianScore;
+pub use guidance::{ClassifierFreeGuidance, Given};
 pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};
 pub use network::{Architecture, Network, Trainable};
 pub use parameterization::Parameterization;
+pub use residual_unet::{ResidualUnet, ResidualUnetSettings};
 pub use tweedie::tweedie;
 pub use unet::{Unet, UnetSettings};
 
@@ -43,6 +56,21 @@ pub trait Score: Send + Sync {
     /// # Errors
     /// If the shapes do not fit the score.
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+
+    /// How many values each attribute has that the score can be told with [`score_given`](Self::score_given): none, unless
+    /// the score says so.
+    fn attributes(&self) -> &[usize] {
+        &[]
+    }
+
+    /// The score of samples with these labels, `∇ₓ log p_t(x|labels)`, with the shape of `x`. `labels` is
+    /// `[batch, attributes]` in U32, the index of each attribute's value; the number of its values says that it is not given.
+    ///
+    /// # Errors
+    /// If the score knows of no attributes, or the shapes or values do not fit.
+    fn score_given(&self, _x: &Tensor, _t: &Tensor, _labels: &Tensor) -> Result<Tensor> {
+        Err(condition::no_labels())
+    }
 }
 
 /// The score, which must have the shape of `x`.
@@ -60,12 +88,28 @@ impl<S: Score + ?Sized> Score for &S {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         (**self).score(x, t)
     }
+
+    fn attributes(&self) -> &[usize] {
+        (**self).attributes()
+    }
+
+    fn score_given(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        (**self).score_given(x, t, labels)
+    }
 }
 
 /// A shared score is a score.
 impl<S: Score + ?Sized> Score for Arc<S> {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
         (**self).score(x, t)
+    }
+
+    fn attributes(&self) -> &[usize] {
+        (**self).attributes()
+    }
+
+    fn score_given(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        (**self).score_given(x, t, labels)
     }
 }
 

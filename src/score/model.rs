@@ -1,6 +1,6 @@
 //! A trained network in one file: weights, and what they are the weights of.
 
-use super::{Architecture, Mlp, Network, Score, Unet};
+use super::{AnyNetwork, Architecture, AttributeNames, Given, Network, Score, attribute_names};
 use crate::diffusion::Process;
 use crate::random::Generator;
 use crate::{Error, Result};
@@ -20,6 +20,9 @@ pub struct ModelCard {
     pub data: String,
     /// The shape of one sample, `[channels, height, width]` for images, `[dimension]` for points.
     pub shape: Vec<usize>,
+    /// What the attributes are called that it can be told; empty where it is told none.
+    #[serde(default)]
+    pub attributes: Vec<AttributeNames>,
     /// How it was trained: settings, steps, time, as the training wrote them.
     pub training: serde_json::Value,
 }
@@ -38,12 +41,6 @@ pub struct Model {
     network: AnyNetwork,
 }
 
-#[derive(Clone, Debug)]
-enum AnyNetwork {
-    Mlp(Mlp),
-    Unet(Unet),
-}
-
 impl Model {
     /// Reads a model file.
     ///
@@ -53,15 +50,13 @@ impl Model {
         let path = path.as_ref();
         let (card, tensors): (ModelCard, _) = read(path, CARD, device)?;
         // The values drawn here are all replaced.
-        let generator = &mut Generator::new(0);
-        let network = match card.architecture {
-            Architecture::Mlp(settings) => {
-                AnyNetwork::Mlp(Mlp::new(settings, card.process, generator, device)?)
-            }
-            Architecture::Unet(settings) => {
-                AnyNetwork::Unet(Unet::new(settings, card.process, generator, device)?)
-            }
-        };
+        let network = card.architecture.network(card.process, &mut Generator::new(0), device)?;
+        let counts: Vec<usize> = card.attributes.iter().map(|known| known.values.len()).collect();
+        if counts != network.attributes() {
+            let told = network.attributes();
+            let cause = format!("names attributes of {counts:?} values, its network has {told:?}");
+            return Err(Error::file(path, cause, REMEDY));
+        }
         let model = Self { card, network };
         let set = model.network().parameters().set(&tensors, "");
         set.map_err(|error| Error::file(path, error.to_string(), REMEDY))?;
@@ -78,10 +73,24 @@ impl Model {
 
     /// The network.
     pub fn network(&self) -> &dyn Network {
-        match &self.network {
-            AnyNetwork::Mlp(network) => network,
-            AnyNetwork::Unet(network) => network,
-        }
+        &self.network
+    }
+
+    /// The labels `[1, attributes]` with these attributes given by name and the others not.
+    ///
+    /// # Errors
+    /// If the model knows no attribute or no value of a name; the message lists those that it knows.
+    pub fn labels(&self, given: &[(&str, &str)]) -> Result<Tensor> {
+        let device = self.network.parameters().device();
+        attribute_names::labels(&self.card.attributes, given, &device)
+    }
+
+    /// The model's score of samples with these attributes, such as `&[("hair", "brown")]`.
+    ///
+    /// # Errors
+    /// As [`labels`](Self::labels).
+    pub fn given(&self, given: &[(&str, &str)]) -> Result<Given<Self>> {
+        Ok(Given { labels: self.labels(given)?, score: self.clone() })
     }
 
     /// Writes a network and its card.
@@ -95,7 +104,15 @@ impl Model {
 
 impl Score for Model {
     fn score(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {
-        self.network().score(x, t)
+        self.network.score(x, t)
+    }
+
+    fn attributes(&self) -> &[usize] {
+        self.network.attributes()
+    }
+
+    fn score_given(&self, x: &Tensor, t: &Tensor, labels: &Tensor) -> Result<Tensor> {
+        self.network.score_given(x, t, labels)
     }
 }
 

@@ -1,6 +1,7 @@
 //! What every network that learns a score has in common.
 
-use super::Score;
+use super::condition::no_labels;
+use super::{Condition, Score};
 use crate::diffusion::{NoisingProcess, Process, per_sample};
 use crate::tensor::Parameters;
 use crate::{Error, Result};
@@ -18,6 +19,18 @@ pub trait Network: Score {
     /// # Errors
     /// If the shapes are not those that the network was made for.
     fn noise_output(&self, x: &Tensor, t: &Tensor) -> Result<Tensor>;
+
+    /// [`noise_output`](Self::noise_output) of samples of which more is known: their labels, and in training what is dropped.
+    /// A network without dropout drops nothing.
+    ///
+    /// # Errors
+    /// As there, and if labels are given that the network does not know.
+    fn noise_output_given(&self, x: &Tensor, t: &Tensor, condition: &Condition) -> Result<Tensor> {
+        match condition.labels {
+            Some(_) => Err(no_labels()),
+            None => self.noise_output(x, t),
+        }
+    }
 
     /// The trainable variables.
     fn parameters(&self) -> &Parameters;
@@ -45,6 +58,8 @@ pub enum Architecture {
     Mlp(super::MlpSettings),
     /// The U-Net for images of Song's tutorial.
     Unet(super::UnetSettings),
+    /// The U-Net of residual blocks for images of any size.
+    ResidualUnet(super::ResidualUnetSettings),
 }
 
 impl Architecture {
@@ -53,6 +68,7 @@ impl Architecture {
         match self {
             Self::Mlp(s) => format!("MLP of {} hidden layers of {}", s.layers, s.hidden),
             Self::Unet(s) => format!("U-Net with channels {:?}", s.channels),
+            Self::ResidualUnet(s) => format!("residual U-Net with channels {:?}", s.channels),
         }
     }
 }

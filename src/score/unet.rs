@@ -4,7 +4,7 @@ use super::network::{Architecture, Network, check_times, score_of};
 use super::{Parameterization, Score, fourier_features};
 use crate::diffusion::Process;
 use crate::random::Generator;
-use crate::tensor::tape::{Buffers, Map, Tape};
+use crate::tensor::tape::{Added, Buffers, Map, Tape};
 use crate::tensor::{Convolution, Norm, Parameters};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
@@ -164,7 +164,7 @@ impl Unet {
         groups: usize,
     ) -> Result<Map> {
         let get = |part: &str| self.parameters.get(&format!("{name}.{part}"));
-        let shift = tape.linear(time, &get("time.weight")?, &get("time.bias")?)?;
+        let shift = tape.linear(time, &get("time.weight")?, &get("time.bias")?, None)?;
         let (weight, bias) = (get("norm.weight")?, get("norm.bias")?);
         let norm = Norm { shift: &shift, weight: &weight, bias: &bias, groups, epsilon: 1e-5 };
         tape.conv_norm_silu(maps, &get("conv.weight")?, convolution, &norm)
@@ -198,7 +198,8 @@ impl Network for Unet {
         let get = |name: &str| self.parameters.get(name);
         let tape = Tape::new(&h, &self.buffers);
         let time = tape.leaf(&fourier_features(&time, &get("frequencies")?)?)?;
-        let time = tape.silu(&tape.linear(&time, &get("embed.weight")?, &get("embed.bias")?)?)?;
+        let (weight, bias) = (get("embed.weight")?, get("embed.bias")?);
+        let time = tape.silu(&tape.linear(&time, &weight, &bias, None)?)?;
         // Inside, channels lie side by side.
         let mut h = tape.leaf(&h.permute((0, 2, 3, 1))?)?;
         let mut skips = vec![];
@@ -222,7 +223,9 @@ impl Network for Unet {
         }
         let convolution = Convolution { stride: 1, padding: 0, transposed: Some(0) };
         let both: Vec<&Map> = maps.iter().collect();
-        let h = tape.convolution(&both, &get("out.weight")?, &get("out.bias")?, convolution)?;
+        let bias = get("out.bias")?;
+        let added = Added { bias: Some(&bias), ..Default::default() };
+        let h = tape.convolution(&both, &get("out.weight")?, convolution, added)?;
         let raw = tape.finish(h)?.permute((0, 3, 1, 2))?.contiguous()?;
         output.convert(Parameterization::ScaledScore, &raw, x, t, process)
     }

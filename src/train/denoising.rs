@@ -3,7 +3,7 @@
 use super::{TimeSampling, Weighting};
 use crate::diffusion::{NoisingProcess, per_sample, times_until};
 use crate::random::Generator;
-use crate::score::{Network, Score};
+use crate::score::{Condition, Network, Score};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -25,8 +25,22 @@ pub fn denoising_loss(
     t: &Tensor,
     z: &Tensor,
 ) -> Result<Tensor> {
+    denoising_loss_given(network, x0, t, z, &Condition::default())
+}
+
+/// [`denoising_loss`] of a network that is told more of the samples, such as their labels.
+///
+/// # Errors
+/// As there, and if the network does not know the labels.
+pub fn denoising_loss_given(
+    network: &dyn Network,
+    x0: &Tensor,
+    t: &Tensor,
+    z: &Tensor,
+    condition: &Condition,
+) -> Result<Tensor> {
     let x = noised(&network.process(), x0, t, z)?;
-    Ok((network.noise_output(&x, t)? + z)?.sqr()?.mean_all()?)
+    Ok((network.noise_output_given(&x, t, condition)? + z)?.sqr()?.mean_all()?)
 }
 
 /// `‖s(x_t, t) - ∇ log p(x_t|x0)‖² / d` for each sample, with `x_t = α_t x0 + σ_t z` and `∇ log p(x_t|x0) = -z/σ_t`:
@@ -146,7 +160,21 @@ impl DenoisingLoss {
         x0: &Tensor,
         generator: &mut Generator,
     ) -> Result<Tensor> {
-        self.draw_noise(&network.process(), x0, generator)?.loss(network, x0)
+        self.draw_given(network, x0, &Condition::default(), generator)
+    }
+
+    /// [`draw`](Self::draw) of a network that is told more of the samples, such as their labels.
+    ///
+    /// # Errors
+    /// As there, and if the network does not know the labels.
+    pub fn draw_given(
+        &self,
+        network: &dyn Network,
+        x0: &Tensor,
+        condition: &Condition,
+        generator: &mut Generator,
+    ) -> Result<Tensor> {
+        self.draw_noise(&network.process(), x0, generator)?.loss(network, x0, condition)
     }
 
     /// All that is random in the loss of one batch.
@@ -274,13 +302,18 @@ pub(super) struct DrawnNoise {
 
 impl DrawnNoise {
     /// The loss of the batch `x0` that it was drawn for.
-    pub fn loss(&self, network: &dyn Network, x0: &Tensor) -> Result<Tensor> {
+    pub fn loss(
+        &self,
+        network: &dyn Network,
+        x0: &Tensor,
+        condition: &Condition,
+    ) -> Result<Tensor> {
         let Self { t, z, weights } = self;
         if weights.is_none() {
-            return denoising_loss(network, x0, t, z);
+            return denoising_loss_given(network, x0, t, z, condition);
         }
         let x = noised(&network.process(), x0, t, z)?;
-        let errors = mean_square(&(network.noise_output(&x, t)? + z)?)?;
+        let errors = mean_square(&(network.noise_output_given(&x, t, condition)? + z)?)?;
         Ok(self.weighted(errors)?.mean_all()?)
     }
 

@@ -1,9 +1,9 @@
 //! The loss in bins of time: where along the noise a network is good, and where not.
 
-use super::denoising_loss;
+use super::denoising_loss_given;
 use crate::diffusion::NoisingProcess;
 use crate::random::Generator;
-use crate::score::Network;
+use crate::score::{Condition, Network};
 use crate::{Error, Result, interrupt};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,21 @@ impl LossByTime {
         bins: usize,
         generator: &Generator,
     ) -> Result<Self> {
+        Self::given(network, x0, None, t_min, bins, generator)
+    }
+
+    /// [`of`](Self::of) samples whose `labels` `[samples, attributes]` the network is told.
+    ///
+    /// # Errors
+    /// As there, and if the network does not know the labels.
+    pub fn given(
+        network: &dyn Network,
+        x0: &Tensor,
+        labels: Option<&Tensor>,
+        t_min: f64,
+        bins: usize,
+        generator: &Generator,
+    ) -> Result<Self> {
         let horizon = network.process().horizon();
         let samples = x0.dims().first().copied().unwrap_or(0);
         if samples == 0 {
@@ -74,6 +89,7 @@ impl LossByTime {
             let expected = format!("a time between 0 and {horizon}, the end of the process");
             return Err(Error::argument("t_min", t_min, expected));
         }
+        let condition = Condition { labels: labels.cloned(), dropout: None };
         let edge = |k: usize| t_min + (horizon - t_min) * k as f64 / bins as f64;
         let mut all = Self::default();
         for k in 0..bins {
@@ -89,7 +105,9 @@ impl LossByTime {
                 }
                 let count = TOGETHER.min(samples - at);
                 let part = |x: &Tensor| x.narrow(0, at, count);
-                let loss = denoising_loss(network, &part(x0)?, &part(&t)?, &part(&z)?)?;
+                let (x0, t, z) = (part(x0)?, part(&t)?, part(&z)?);
+                let condition = condition.part(at, count)?;
+                let loss = denoising_loss_given(network, &x0, &t, &z, &condition)?;
                 sum += crate::tensor::values(&loss)?[0] * count as f64;
             }
             all.bins.push(TimeBin { from, to, loss: sum / samples as f64 });

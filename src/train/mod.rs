@@ -6,6 +6,7 @@ mod denoising;
 mod derivative;
 mod explicit;
 mod implicit;
+mod labels;
 mod live;
 mod log;
 mod loss_by_time;
@@ -22,10 +23,13 @@ mod variational;
 mod weighting;
 
 pub use checkpoint::Checkpoint;
-pub use denoising::{DenoisingLoss, denoising_loss, denoising_score_matching};
+pub use denoising::{
+    DenoisingLoss, denoising_loss, denoising_loss_given, denoising_score_matching,
+};
 pub use derivative::DirectionalDerivative;
 pub use explicit::explicit_score_matching;
 pub use implicit::{implicit_score_matching, sliced_score_matching};
+pub use labels::LabelDrop;
 pub use log::Log;
 pub use loss_by_time::{LossByTime, TimeBin};
 pub use minimize::{Minimization, minimize};

@@ -1,6 +1,6 @@
 //! The settings of a training.
 
-use super::{DenoisingLoss, Optimizer, Schedule, average};
+use super::{DenoisingLoss, LabelDrop, Optimizer, Schedule, average};
 use crate::{Error, Result};
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -47,6 +47,8 @@ pub struct TrainingSettings {
     pub loss: DenoisingLoss,
     /// On a GPU, convolutions in bf16 (see [`autocast`](crate::tensor::autocast)).
     pub bf16: bool,
+    /// How often labels are left out, of a network that takes labels.
+    pub label_drop: LabelDrop,
     /// The seed of the order of the samples, the times and the noise.
     pub seed: u64,
 }
@@ -65,6 +67,7 @@ impl Default for TrainingSettings {
             power_ema: None,
             loss: DenoisingLoss::default(),
             bf16: false,
+            label_drop: LabelDrop::default(),
             seed: 0,
         }
     }
@@ -100,6 +103,7 @@ impl TrainingSettings {
         positive("clip", self.clip)?;
         positive("t_min", self.loss.t_min)?;
         self.optimizer.check()?;
+        self.label_drop.check()?;
         self.schedule.check(self.warmup)?;
         if let Some(width) = self.power_ema {
             average::check_width(width)?;

@@ -1,9 +1,10 @@
 //! The training loop.
 
+use super::labels::labels_of;
 use super::validation::HeldOut;
 use super::{Log, LossByTime, Report, Source, Step, TrainingSettings, Validation};
 use crate::random::Generator;
-use crate::score::Network;
+use crate::score::{Condition, Network};
 use crate::tensor::{Parameters, autocast, average_into, sum_of_squares, values};
 use crate::{Error, Result, interrupt};
 use candle_core::backprop::GradStore;
@@ -255,6 +256,7 @@ impl<N: Network + Clone> Training<N> {
         }
         let x0 = x0.to_dtype(parameters.dtype())?;
         let noise = loss.draw_noise(&self.network.process(), &x0, &mut noise)?;
+        let condition = self.condition(source, &order, &generator.child(3).child(self.step))?;
         let (mut total, mut sums) = (0.0, vec![None; parameters.iter().count()]);
         for part in 0..*accumulate {
             if interrupt::requested() {
@@ -262,14 +264,32 @@ impl<N: Network + Clone> Training<N> {
             }
             let size = batch / accumulate;
             let x0 = x0.narrow(0, part * size, size)?;
-            let noise = noise.part(part * size, size)?;
-            let loss = autocast(*bf16, || noise.loss(&self.network, &x0))?;
+            let (noise, condition) =
+                (noise.part(part * size, size)?, condition.part(part * size, size)?);
+            let loss = autocast(*bf16, || noise.loss(&self.network, &x0, &condition))?;
             let loss = (loss / *accumulate as f64)?;
             let gradients = loss.backward()?;
             total += values(&loss)?[0];
             add(&mut sums, parameters, &gradients)?;
         }
         Ok(Some((total, sums)))
+    }
+
+    /// What the network is told of the next batch: its labels, some of them left out, and what it drops.
+    fn condition(
+        &self,
+        source: &dyn Source,
+        order: &Generator,
+        drawn: &Generator,
+    ) -> Result<Condition> {
+        let TrainingSettings { batch, label_drop, .. } = &self.settings;
+        let labels = labels_of(source, &self.network, self.step, *batch, order)?;
+        let drop = |labels: Tensor| {
+            label_drop.apply(&labels, self.network.attributes(), &mut drawn.child(0))
+        };
+        let dropout = drawn.child(1);
+        let dropout = (0..*batch as u64).map(|sample| dropout.child(sample)).collect();
+        Ok(Condition { labels: labels.map(drop).transpose()?, dropout: Some(dropout) })
     }
 
     /// The optimiser's step with `scale` times the gradients.

@@ -1,5 +1,6 @@
 //! The loss on samples that are not trained on.
 
+use super::labels::labels_of;
 use super::{LossByTime, Source};
 use crate::random::Generator;
 use crate::score::Network;
@@ -33,6 +34,7 @@ impl Default for Validation {
 pub(super) struct HeldOut {
     pub settings: Validation,
     x0: Tensor,
+    labels: Option<Tensor>,
     t_min: f64,
     noise: Generator,
 }
@@ -57,12 +59,15 @@ impl HeldOut {
         }
         let samples = source.count().unwrap_or(usize::MAX).min(settings.samples);
         let parameters = network.parameters();
-        let x0 = source.batch(0, samples, &generator.child(0), &parameters.device())?;
+        let order = generator.child(0);
+        let x0 = source.batch(0, samples, &order, &parameters.device())?;
+        let labels = labels_of(source, network, 0, samples, &order)?;
         let x0 = x0.to_dtype(parameters.dtype())?;
-        Ok(Self { settings, x0, t_min, noise: generator.child(1) })
+        Ok(Self { settings, x0, labels, t_min, noise: generator.child(1) })
     }
 
     pub fn loss(&self, network: &dyn Network) -> Result<LossByTime> {
-        LossByTime::of(network, &self.x0, self.t_min, self.settings.bins, &self.noise)
+        let Self { settings, x0, labels, t_min, noise } = self;
+        LossByTime::given(network, x0, labels.as_ref(), *t_min, settings.bins, noise)
     }
 }

@@ -5,6 +5,7 @@
 //! output are one op of candle's graph; inside, a [`Tape`] remembers them, each gradient is written once, and memory is
 //! used again.
 
+mod attention;
 mod block;
 mod buffers;
 mod convolution;
@@ -14,6 +15,7 @@ mod parts;
 mod pointwise;
 
 pub(crate) use buffers::{Buffers, Values};
+pub(crate) use convolution::Added;
 
 use super::PIECE;
 use super::lanes::own_kernels;
