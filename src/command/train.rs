@@ -444,7 +444,11 @@ impl Train {
 
 /// What the attributes of the data are called.
 fn names(data: &ImageSet) -> Vec<AttributeNames> {
-    vec![AttributeNames { name: "class".into(), values: data.classes().to_vec() }]
+    let name = |known: &Attribute| AttributeNames {
+        name: known.name.clone(),
+        values: known.values.clone(),
+    };
+    data.attributes().iter().map(name).collect()
 }
 
 /// The root of the mean square of the images' numbers: the standard deviation of data around 0.
