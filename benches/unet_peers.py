@@ -19,7 +19,7 @@ from pathlib import Path
 from peers import REPOSITORY, TARGET, built, environment, in_turns, serve
 
 PEERS = ["torch", "numpy"]
-CASES = {"train": 10, "forward": 20, "corrector": 10, "data": 1, "sample": 1}
+CASES = {"train": 10, "forward": 20, "residual-train": 5, "residual-forward": 10, "corrector": 10, "data": 1, "sample": 1}
 SIGMA = 25.0
 
 
@@ -69,7 +69,59 @@ def contestant(case, times, layout, threads):
                     x = torch.cat([x, skips.pop()], 1)
             return self.out(x)
 
-    network, images = Unet(), torch.rand(64, 1, 28, 28)
+    class ResidualBlock(nn.Module):
+        def __init__(self, maps, channels, attention=False):
+            super().__init__()
+            self.first = nn.Conv2d(maps * channels, channels, 3, padding=1, bias=False)
+            self.time, self.norm = nn.Linear(128, channels), nn.GroupNorm(8, channels)
+            self.second = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+            self.attention = attention
+            if attention:
+                self.attention_norm = nn.GroupNorm(8, channels)
+                self.asked, self.given = nn.Linear(channels, 3 * channels), nn.Linear(channels, channels)
+
+        def forward(self, maps, time):
+            h = self.first(torch.cat(maps, 1)) + self.time(time)[..., None, None]
+            h = maps[0] + self.second(nn.functional.silu(self.norm(h)))
+            if self.attention:
+                pixels = nn.functional.silu(self.attention_norm(h)).flatten(2).transpose(1, 2)
+                found = nn.functional.scaled_dot_product_attention(*self.asked(pixels).chunk(3, -1))
+                h = h + self.given(found).transpose(1, 2).reshape(h.shape)
+            return h
+
+    class ResidualUnet(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("frequencies", torch.randn(64) * 2)
+            self.time = nn.Sequential(nn.Linear(128, 128), nn.SiLU(), nn.Linear(128, 128), nn.SiLU())
+            channels, pairs = [32, 64, 96], [(32, 64), (64, 96)]
+            self.enter = nn.Conv2d(1, 32, 3, padding=1, bias=False)
+            self.down = nn.ModuleList(ResidualBlock(1, c, c == 96) for c in channels)
+            self.shrink = nn.ModuleList(nn.Conv2d(a, b, 2, 2, bias=False) for a, b in pairs)
+            self.middle = ResidualBlock(1, 96)
+            self.up = nn.ModuleList(ResidualBlock(2, c, c == 96) for c in channels)
+            self.grow = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2, bias=False) for a, b in pairs)
+            self.norm, self.out = nn.GroupNorm(8, 32), nn.Conv2d(32, 1, 3, padding=1)
+
+        def forward(self, x, t):
+            # EDM's preconditioning for data of the standard deviation 0.5.
+            level = std(t)[:, None, None, None]
+            size = (level**2 + 0.25).sqrt()
+            phase = level.flatten().log()[:, None] / 4 * self.frequencies * math.tau
+            time, skips = self.time(torch.cat([phase.sin(), phase.cos()], 1)), []
+            h = self.enter(x / size)
+            for i, block in enumerate(self.down):
+                h = block([self.shrink[i - 1](h) if i else h], time)
+                skips.append(h)
+            h = self.middle([h], time)
+            for i in (2, 1, 0):
+                h = self.up[i]([h, skips.pop()], time)
+                h = self.grow[i - 1](h) if i else h
+            raw = self.out(nn.functional.silu(self.norm(h)))
+            return (0.5 * raw - x * level / size) / size
+
+    kind, case = (ResidualUnet, case.removeprefix("residual-")) if case.startswith("residual") else (Unet, case)
+    network, images = kind(), torch.rand(64, 1, 28, 28)
     if layout == "last":
         network = network.to(memory_format=torch.channels_last)
 

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use scorebook::data::{FashionMnist, ImageSet, Split};
+use scorebook::data::{Attribute, FashionMnist, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;

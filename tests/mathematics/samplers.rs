@@ -4,6 +4,7 @@
 #![allow(clippy::needless_update)]
 
 use crate::*;
+use candle_core::{CpuStorage, CustomOp1, Layout, Shape};
 use scorebook::{
     diffusion::NoisingProcess,
     distribution::Density,
@@ -14,6 +15,8 @@ use scorebook::{
     score::{MixtureScore, ScoreFunction},
     sde::FlowMethod,
 };
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A sampler that takes a number of steps, and what is known of it.
 pub struct Entry {
@@ -637,4 +640,49 @@ fn between_two_samples() {
         stray(&straight)
     );
     assert!(stray(&between.get(1).unwrap()) < 0.1 && stray(&straight) > 0.4);
+}
+
+/// Counts in the graph's memory: made with a score's result, gone with the last tensor that hangs on it.
+struct Alive(Arc<AtomicUsize>);
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl CustomOp1 for Alive {
+    fn name(&self) -> &'static str {
+        "alive"
+    }
+
+    fn cpu_fwd(&self, x: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+        Ok((x.clone(), layout.shape().clone()))
+    }
+}
+
+/// With a score whose result hangs on a variable: a sampler that did not cut the graph would keep every step of the way in
+/// memory. Within a step there are up to seven stages.
+#[test]
+fn no_sampler_keeps_the_graph_of_the_steps_before() {
+    let process = VariancePreserving::default();
+    let weight = candle_core::Var::new(1f32, CPU).unwrap();
+    let mut all = all(Descent { steps: 60, ..Default::default() });
+    all.push(("adaptive", Box::new(AdaptiveFlow { progress: false, ..Default::default() })));
+    for (name, sampler) in all {
+        let (weight, alive) = (weight.as_tensor().clone(), Arc::new(AtomicUsize::new(0)));
+        let most = Arc::new(AtomicUsize::new(0));
+        let (counted, largest) = (alive.clone(), most.clone());
+        let score = ScoreFunction::new(move |x, _| {
+            let now = counted.fetch_add(1, Ordering::Relaxed) + 1;
+            largest.fetch_max(now, Ordering::Relaxed);
+            Ok(x.broadcast_mul(&weight)?.neg()?.contiguous()?.apply_op1(Alive(counted.clone()))?)
+        });
+        let sample =
+            sampler.sample(&process, &score, &[8, 2], &mut Generator::new(1), CPU).unwrap();
+        assert!(sample.score_evaluations >= 40, "{name}: {}", sample.score_evaluations);
+        let most = most.load(Ordering::Relaxed);
+        assert!(most <= 8, "{name}: {most} evaluations were held at once");
+        assert!(!sample.x.track_op(), "{name}");
+    }
 }
