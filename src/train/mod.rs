@@ -1,5 +1,6 @@
 //! Score matching: the losses, from explicit to denoising, and the training loop.
 
+mod ahead;
 mod average;
 mod checkpoint;
 mod denoising;

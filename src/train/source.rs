@@ -9,7 +9,7 @@ use candle_core::{Device, Tensor};
 ///
 /// A batch is a function of the step and the seed alone, so that a training that is resumed sees the batches that it
 /// would have seen.
-pub trait Source {
+pub trait Source: Sync {
     /// The batch of `size` samples for one step, `[size, ...]` in F32, scaled as the network shall see it.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
 //! The training loop.
 
-use super::labels::labels_of;
+use super::ahead::{Batch, made_ahead};
 use super::validation::HeldOut;
 use super::{Log, LossByTime, Report, Source, Step, TrainingSettings, Validation};
 use crate::random::Generator;
@@ -140,15 +140,27 @@ impl<N: Network + Clone> Training<N> {
         steps: u64,
         mut watch: impl FnMut(&Step),
     ) -> Result<Report> {
+        let TrainingSettings { batch, seed, .. } = self.settings;
+        let (network, first) = (self.network.clone(), self.step);
+        let make = |step| Batch::of(source, &network, step, batch, seed);
+        made_ahead(first..first + steps, make, |next| self.run_through(next, &mut watch))
+    }
+
+    /// A step for each batch.
+    fn run_through(
+        &mut self,
+        next: &mut dyn FnMut() -> Option<Result<Batch>>,
+        watch: &mut dyn FnMut(&Step),
+    ) -> Result<Report> {
         let start = Instant::now();
         let mut report = Report { begin: self.step, ..Default::default() };
         let mut validating = 0.0;
-        for made in 1..=steps {
-            let Some((loss, gradient_norm)) = self.advance(source)? else {
+        while let Some(batch) = next() {
+            let Some((loss, gradient_norm)) = self.advance(&batch?)? else {
                 report.interrupted = true;
                 break;
             };
-            let samples = made as f64 * self.settings.batch as f64;
+            let samples = (self.step - report.begin) as f64 * self.settings.batch as f64;
             let throughput = samples / (start.elapsed().as_secs_f64() - validating);
             let begun = Instant::now();
             let validation = self.validate()?;
@@ -205,8 +217,8 @@ impl<N: Network + Clone> Training<N> {
     }
 
     /// One step; its loss and its gradient's norm. `None` if an interrupt came before it was made.
-    fn advance(&mut self, source: &dyn Source) -> Result<Option<(f64, f64)>> {
-        let Some((loss, gradients)) = self.gradients(source)? else { return Ok(None) };
+    fn advance(&mut self, batch: &Batch) -> Result<Option<(f64, f64)>> {
+        let Some((loss, gradients)) = self.gradients(batch)? else { return Ok(None) };
         let norm = sum_of_squares(gradients.iter().flatten())?.sqrt();
         let lost = |what: &str| {
             Error::NotFinite {
@@ -245,18 +257,13 @@ impl<N: Network + Clone> Training<N> {
     }
 
     /// The loss of the next batch and its gradient, one for each of the network's variables.
-    fn gradients(&self, source: &dyn Source) -> Result<Option<(f64, Vec<Option<Tensor>>)>> {
+    fn gradients(&self, of: &Batch) -> Result<Option<(f64, Vec<Option<Tensor>>)>> {
         let TrainingSettings { batch, accumulate, loss, bf16, seed, .. } = &self.settings;
         let generator = Generator::new(*seed);
-        let (order, mut noise) = (generator.child(0), generator.child(1).child(self.step));
-        let parameters = self.network.parameters();
-        let x0 = source.batch(self.step, *batch, &order, &parameters.device())?;
-        if x0.dims().first() != Some(batch) {
-            return Err(Error::shape("x0", x0.dims(), format!("[{batch}, ...], the batch")));
-        }
-        let x0 = x0.to_dtype(parameters.dtype())?;
-        let noise = loss.draw_noise(&self.network.process(), &x0, &mut noise)?;
-        let condition = self.condition(source, &order, &generator.child(3).child(self.step))?;
+        let (parameters, x0) = (self.network.parameters(), &of.x0);
+        let mut noise = generator.child(1).child(self.step);
+        let noise = loss.draw_noise(&self.network.process(), x0, &mut noise)?;
+        let condition = self.condition(of.labels.as_ref(), &generator.child(3).child(self.step))?;
         let (mut total, mut sums) = (0.0, vec![None; parameters.iter().count()]);
         for part in 0..*accumulate {
             if interrupt::requested() {
@@ -276,16 +283,10 @@ impl<N: Network + Clone> Training<N> {
     }
 
     /// What the network is told of the next batch: its labels, some of them left out, and what it drops.
-    fn condition(
-        &self,
-        source: &dyn Source,
-        order: &Generator,
-        drawn: &Generator,
-    ) -> Result<Condition> {
+    fn condition(&self, labels: Option<&Tensor>, drawn: &Generator) -> Result<Condition> {
         let TrainingSettings { batch, label_drop, .. } = &self.settings;
-        let labels = labels_of(source, &self.network, self.step, *batch, order)?;
-        let drop = |labels: Tensor| {
-            label_drop.apply(&labels, self.network.attributes(), &mut drawn.child(0))
+        let drop = |labels: &Tensor| {
+            label_drop.apply(labels, self.network.attributes(), &mut drawn.child(0))
         };
         let dropout = drawn.child(1);
         let dropout = (0..*batch as u64).map(|sample| dropout.child(sample)).collect();
