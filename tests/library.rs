@@ -1,5 +1,8 @@
 //! Training, checkpoints, models and data, as a program that uses the library would.
 
+#[path = "library/residual_unet.rs"]
+mod residual_unet;
+
 use candle_core::{DType, Device, Tensor};
 use scorebook::data::{FashionMnist, ImageSet, Split, read_idx};
 use scorebook::diffusion::{

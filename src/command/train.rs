@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use scorebook::data::{Attribute, FashionMnist, ImageSet, Split};
+use scorebook::data::{Attribute, FashionMnist, ImageSet, PixelFaces, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
@@ -249,6 +249,9 @@ impl Train {
         match self.dataset.as_str() {
             "fashion-mnist" => {
                 Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(split)?)
+            }
+            "pixel-faces-16" => {
+                Ok(PixelFaces { folder: self.data.clone(), styles: false }.load(split)?)
             }
             other => bail!("there is no data set {other:?}; there is: fashion-mnist"),
         }
