@@ -14,6 +14,7 @@ mod run;
 mod sample;
 mod server;
 mod train;
+mod train_classifier;
 mod workshop;
 
 use std::path::PathBuf;
@@ -44,6 +45,7 @@ enum Command {
     Install(install::Install),
     Uninstall(install::Uninstall),
     Train(Box<train::Train>),
+    TrainClassifier(train_classifier::TrainClassifier),
     Sample(sample::Sample),
     Doctor(doctor::Doctor),
     Cache(cache::Cache),
@@ -76,6 +78,7 @@ impl Command {
             Self::Install(install) => install.execute(),
             Self::Uninstall(uninstall) => uninstall.execute(),
             Self::Train(train) => train.execute(),
+            Self::TrainClassifier(train) => train.execute(),
             Self::Sample(sample) => sample.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Cache(cache) => cache.execute(),

@@ -1,10 +1,14 @@
 //! Distances between samples and laws.
 
+mod attributes;
+mod features;
 mod kolmogorov_smirnov;
 mod maximum_mean_discrepancy;
 mod sliced_wasserstein;
 
 pub use crate::tensor::values;
+pub use attributes::accuracy;
+pub use features::Features;
 pub use kolmogorov_smirnov::{KsTest, ks_one_sample, ks_two_sample};
 pub use maximum_mean_discrepancy::{median_distance, mmd_squared};
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};

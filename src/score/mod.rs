@@ -3,11 +3,14 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 
+mod classifier;
+mod classifier_guidance;
 mod counted;
 mod embedding;
 mod empirical;
 mod fused_mixture;
 mod gaussian;
+mod label_posterior;
 mod mixture;
 mod mlp;
 pub(crate) mod model;
@@ -17,11 +20,15 @@ mod parameterization;
 mod tweedie;
 mod unet;
 
+pub(crate) use classifier::label_log_prob;
+pub use classifier::{Attribute, Classifier, ClassifierCard, ClassifierSettings};
+pub use classifier_guidance::ClassifierGuidance;
 pub(crate) use counted::Counted;
 pub use embedding::fourier_features;
 pub use empirical::EmpiricalScore;
 pub use fused_mixture::FusedMixture;
 pub use gaussian::GaussianScore;
+pub use label_posterior::{ANY_LABEL, LabelPosterior, MixturePosterior};
 pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};
 pub use model::{Model, ModelCard};

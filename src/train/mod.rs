@@ -2,6 +2,7 @@
 
 mod average;
 mod checkpoint;
+mod classification;
 mod denoising;
 mod derivative;
 mod explicit;
@@ -22,6 +23,7 @@ mod variational;
 mod weighting;
 
 pub use checkpoint::Checkpoint;
+pub use classification::{Classification, cross_entropy};
 pub use denoising::{DenoisingLoss, denoising_loss, denoising_score_matching};
 pub use derivative::DirectionalDerivative;
 pub use explicit::explicit_score_matching;
