@@ -737,7 +737,7 @@ fn an_image_set_must_fit_together() {
     let set = |labels: Vec<u8>| ImageSet::new("x", "y", images.clone(), labels, &["a", "b"]);
     assert_eq!(set(vec![0, 1]).unwrap().len(), 2);
     assert!(set(vec![0]).unwrap_err().to_string().contains("expected 2, one an image"));
-    assert!(set(vec![0, 2]).unwrap_err().to_string().contains("the number of classes"));
+    assert!(set(vec![0, 2]).unwrap_err().to_string().contains("the number of values of class"));
     let flat = images.flatten_from(1).unwrap();
     assert!(ImageSet::new("x", "y", flat, vec![0, 1], &["a", "b"]).is_err());
 }

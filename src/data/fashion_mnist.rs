@@ -1,18 +1,9 @@
 //! Fashion-MNIST: 70,000 grey images of clothes, 28×28, in ten classes.
 
-use super::{ImageSet, read_idx};
+use super::{ImageSet, Split, read_idx};
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
-
-/// The part of a data set: what to train on, or what to judge by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Split {
-    /// What to train on.
-    Train,
-    /// What to judge by.
-    Test,
-}
 
 /// The classes of Fashion-MNIST, by label.
 pub const FASHION_CLASSES: [&str; 10] = [
@@ -33,7 +24,7 @@ pub const FASHION_CLASSES: [&str; 10] = [
 /// let test = FashionMnist::default().load(Split::Test)?;
 /// println!("{test}"); // Fashion-MNIST: 10000 images of 1×28×28 in 10 classes, from ...
 /// assert_eq!(test.len(), 10_000);
-/// assert_eq!(test.classes()[test.labels()[0] as usize], "Boot");
+/// assert_eq!(test.attribute("class")?.value_of(0), "Boot");
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug, Default)]

@@ -1,27 +1,52 @@
-//! A finite set of images with labels.
+//! A finite set of images and what is known of each.
 
+use super::{Attribute, pixels};
+use crate::likelihood::Dequantisation;
 use crate::random::Generator;
-use crate::train::Source;
+use crate::train::{Source, epoch_indices};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
 use std::fmt;
 
-/// A finite set of images with labels.
+/// A finite set of images and what is known of each.
 ///
 /// The bytes stay on the host; a batch is turned into numbers from -1 to 1, `x = byte / 127.5 - 1`, on its way to the
 /// device.
+///
+/// ```
+/// use scorebook::{data::Attribute, prelude::*, train::Source};
+///
+/// let bytes = Tensor::arange(0u8, 96, &Device::Cpu)?.reshape((6, 1, 4, 4))?;
+/// let parity = Attribute::new("parity", &["even", "odd"], vec![0, 1, 0, 1, 0, 1]);
+/// let set = ImageSet::with_attributes("counted", "this example", bytes, vec![parity])?;
+/// let generator = Generator::new(1);
+/// let x = set.batch(0, 3, &generator, &Device::Cpu)?; // [3, 1, 4, 4], from -1 to 1
+/// let labels = set.labels(0, 3, &generator, &Device::Cpu)?; // [3, 1]: of the same images
+/// assert_eq!((x.dims(), labels.unwrap().dims()), (&[3, 1, 4, 4][..], &[3, 1][..]));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ImageSet {
     name: String,
     origin: String,
     images: Tensor,
-    labels: Vec<u8>,
-    classes: Vec<String>,
+    attributes: Vec<Attribute>,
+    augmentation: Augmentation,
+}
+
+/// What is done to the images of a training batch: by default nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Augmentation {
+    /// Mirror half of the images, drawn anew for every step, left to right.
+    pub flips: bool,
+    /// Spread each byte evenly over its cell, `x = (byte + u)/127.5 - 1 - 1/255` with `u` uniform on `[0, 1)`, so that the
+    /// images have a density: see [`Dequantisation::of_images`].
+    pub dequantise: bool,
 }
 
 impl ImageSet {
-    /// A set of `images` `[count, channels, height, width]`, U8 on the CPU, with one label an image, each the index of a
-    /// class. `origin` says where it was found.
+    /// A set of `images` `[count, channels, height, width]`, U8 on the CPU, with one attribute, named `class`: one label an
+    /// image, each the index of a class. `origin` says where it was found.
     ///
     /// # Errors
     /// If the images have another shape or type, or the labels another number or no class.
@@ -32,30 +57,49 @@ impl ImageSet {
         labels: Vec<u8>,
         classes: &[&str],
     ) -> Result<Self> {
+        Self::with_attributes(name, origin, images, vec![Attribute::new("class", classes, labels)])
+    }
+
+    /// The same with any attributes, or none.
+    ///
+    /// # Errors
+    /// If the images have another shape or type, two attributes one name, or an attribute not one value an image.
+    pub fn with_attributes(
+        name: &str,
+        origin: &str,
+        images: Tensor,
+        attributes: Vec<Attribute>,
+    ) -> Result<Self> {
         if images.rank() != 4 || images.dtype() != DType::U8 || !images.device().is_cpu() {
             let expected = "[count, channels, height, width], bytes on the CPU";
             return Err(Error::shape("images", images.dims(), expected));
         }
-        if labels.len() != images.dims()[0] {
-            let expected = format!("{}, one an image", images.dims()[0]);
-            return Err(Error::argument("labels.len()", labels.len(), expected));
+        for (place, Attribute { name, values, of }) in attributes.iter().enumerate() {
+            if attributes[..place].iter().any(|other| other.name == *name) {
+                return Err(Error::argument("name", name, "a name that no other attribute has"));
+            }
+            if of.len() != images.dims()[0] {
+                let expected = format!("{}, one an image (attribute {name})", images.dims()[0]);
+                return Err(Error::argument("labels.len()", of.len(), expected));
+            }
+            if let Some(label) = of.iter().find(|&&label| label as usize >= values.len()) {
+                let count = values.len();
+                let expected = format!("less than {count}, the number of values of {name}");
+                return Err(Error::argument("label", label, expected));
+            }
         }
-        if let Some(label) = labels.iter().find(|&&label| label as usize >= classes.len()) {
-            let expected = format!("less than {}, the number of classes", classes.len());
-            return Err(Error::argument("label", label, expected));
-        }
-        let classes = classes.iter().map(|class| class.to_string()).collect();
-        Ok(Self { name: name.into(), origin: origin.into(), images, labels, classes })
+        let augmentation = Augmentation::default();
+        Ok(Self { name: name.into(), origin: origin.into(), images, attributes, augmentation })
     }
 
     /// How many images there are.
     pub fn len(&self) -> usize {
-        self.labels.len()
+        self.images.dims()[0]
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.labels.is_empty()
+        self.len() == 0
     }
 
     /// The shape of one image, `[channels, height, width]`.
@@ -73,14 +117,24 @@ impl ImageSet {
         &self.origin
     }
 
-    /// The class of each image, an index into [`ImageSet::classes`].
-    pub fn labels(&self) -> &[u8] {
-        &self.labels
+    /// What is known of each image.
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.attributes
     }
 
-    /// The names of the classes.
-    pub fn classes(&self) -> &[String] {
-        &self.classes
+    /// The attribute of this name.
+    ///
+    /// # Errors
+    /// If there is none; the error lists those that there are.
+    pub fn attribute(&self, name: &str) -> Result<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.name == name).ok_or_else(|| {
+            let names: Vec<_> = self.attributes.iter().map(|known| known.name.as_str()).collect();
+            let expected = match names.is_empty() {
+                true => format!("nothing: {} has no attributes", self.name),
+                false => format!("an attribute of {}: {}", self.name, names.join(", ")),
+            };
+            Error::argument("name", name, expected)
+        })
     }
 
     /// The images `from..from + count` as numbers from -1 to 1, `[count, channels, height, width]` in F32.
@@ -88,16 +142,66 @@ impl ImageSet {
     /// # Errors
     /// If there are not so many.
     pub fn tensor(&self, from: usize, count: usize) -> Result<Tensor> {
+        pixels::to_numbers(&self.bytes(from, count)?, &Device::Cpu)
+    }
+
+    /// The images `from..from + count` as they are, `[count, channels, height, width]` in U8: what
+    /// [`Dequantisation`] takes.
+    ///
+    /// # Errors
+    /// If there are not so many.
+    pub fn bytes(&self, from: usize, count: usize) -> Result<Tensor> {
         if from.checked_add(count).is_none_or(|end| end > self.len()) {
             let expected = format!("an end of at most {}, the number of images", self.len());
             return Err(Error::argument("from + count", format!("{from} + {count}"), expected));
         }
-        to_numbers(&self.images.narrow(0, from, count)?, &Device::Cpu)
+        Ok(self.images.narrow(0, from, count)?)
     }
-}
 
-fn to_numbers(bytes: &Tensor, device: &Device) -> Result<Tensor> {
-    Ok(bytes.to_device(device)?.to_dtype(DType::F32)?.affine(1.0 / 127.5, -1.0)?)
+    /// The set of the images at `indices` alone, in that order, with all that is known of them.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let test = FashionMnist::default().load(Split::Test)?;
+    /// let class = test.attribute("class")?;
+    /// let boot = class.values.iter().position(|name| name == "Boot").unwrap();
+    /// let boots = (0..test.len() as u32).filter(|&i| class.of[i as usize] as usize == boot);
+    /// let boots = test.select(&boots.collect::<Vec<_>>())?;
+    /// assert_eq!(boots.len(), 1000);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If there is no such image.
+    pub fn select(&self, indices: &[u32]) -> Result<Self> {
+        if let Some(index) = indices.iter().find(|&&index| index as usize >= self.len()) {
+            let expected = format!("less than {}, the number of images", self.len());
+            return Err(Error::argument("index", index, expected));
+        }
+        let chosen = Tensor::from_slice(indices, indices.len(), &Device::Cpu)?;
+        Ok(Self {
+            images: self.images.index_select(&chosen, 0)?,
+            attributes: self.attributes.iter().map(|known| known.select(indices)).collect(),
+            ..self.clone()
+        })
+    }
+
+    /// The same set, whose training batches are changed so. [`ImageSet::tensor`] and [`ImageSet::bytes`] give the images
+    /// as they are.
+    ///
+    /// ```
+    /// use scorebook::{data::Augmentation, prelude::*, train::Source};
+    ///
+    /// let test = FashionMnist::default().load(Split::Test)?;
+    /// let mirrored = test.augmented(Augmentation { flips: true, ..Default::default() });
+    /// let x = mirrored.batch(0, 64, &Generator::new(1), &Device::Cpu)?;
+    /// assert_eq!(x.dims(), [64, 1, 28, 28]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn augmented(self, augmentation: Augmentation) -> Self {
+        Self { augmentation, ..self }
+    }
 }
 
 impl Source for ImageSet {
@@ -108,12 +212,45 @@ impl Source for ImageSet {
         generator: &Generator,
         device: &Device,
     ) -> Result<Tensor> {
-        let indices = crate::train::epoch_indices(self.len(), step, size, generator)?;
-        to_numbers(&self.images.index_select(&indices, 0)?, device)
+        let indices = epoch_indices(self.len(), step, size, generator)?;
+        let mut bytes = self.images.index_select(&indices, 0)?;
+        // Epochs are the children from 0 on; what happens to the images is drawn from the last one.
+        let mut drawn = generator.child(u64::MAX).child(step);
+        let (mut flips, mut spread) = (drawn.split(), drawn.split());
+        if self.augmentation.flips {
+            let mut chance = vec![0.0; size];
+            flips.fill_uniform_f64(&mut chance);
+            let mirrored: Vec<bool> = chance.iter().map(|&chance| chance < 0.5).collect();
+            bytes = pixels::mirror(&bytes, &mirrored)?;
+        }
+        match self.augmentation.dequantise {
+            true => {
+                let cells = Dequantisation::of_images(1);
+                Ok(cells.dequantise(&bytes, &mut spread)?.to_device(device)?)
+            }
+            false => pixels::to_numbers(&bytes, device),
+        }
     }
 
     fn count(&self) -> Option<usize> {
         Some(self.len())
+    }
+
+    fn labels(
+        &self,
+        step: u64,
+        size: usize,
+        generator: &Generator,
+        device: &Device,
+    ) -> Result<Option<Tensor>> {
+        let indices = epoch_indices(self.len(), step, size, generator)?.to_vec1::<u32>()?;
+        let known = &self.attributes;
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let of = |&index: &u32| known.iter().map(move |each| u32::from(each.of[index as usize]));
+        let labels: Vec<u32> = indices.iter().flat_map(of).collect();
+        Ok(Some(Tensor::from_vec(labels, (size, known.len()), device)?))
     }
 }
 
@@ -121,12 +258,17 @@ impl Source for ImageSet {
 impl fmt::Display for ImageSet {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
         let shape: Vec<String> = self.shape().iter().map(usize::to_string).collect();
-        let (count, classes) = (self.len(), self.classes.len());
-        let (name, origin) = (&self.name, &self.origin);
-        write!(
-            f,
-            "{name}: {count} images of {} in {classes} classes, from {origin}",
-            shape.join("×")
-        )
+        let (name, count, shape) = (&self.name, self.len(), shape.join("×"));
+        write!(f, "{name}: {count} images of {shape}")?;
+        match &self.attributes[..] {
+            [] => {}
+            [class] if class.name == "class" => write!(f, " in {} classes", class.values.len())?,
+            attributes => {
+                let each = |known: &Attribute| format!("{} ({})", known.name, known.values.len());
+                let known: Vec<String> = attributes.iter().map(each).collect();
+                write!(f, " with {}", known.join(", "))?;
+            }
+        }
+        write!(f, ", from {}", self.origin)
     }
 }

@@ -3,15 +3,21 @@
 //! A set says where it was found and how many samples it has: print it. The shipped sets stand in the repository's
 //! `datasets` folder.
 
+mod attribute;
 #[cfg(feature = "download")]
 mod download;
 mod fashion_mnist;
 mod idx;
 mod image_set;
+mod pixels;
+mod split;
 
-pub use fashion_mnist::{FASHION_CLASSES, FashionMnist, Split};
+pub use attribute::Attribute;
+pub use fashion_mnist::{FASHION_CLASSES, FashionMnist};
 pub use idx::{Idx, read_idx};
-pub use image_set::ImageSet;
+pub use image_set::{Augmentation, ImageSet};
+pub use pixels::to_bytes;
+pub use split::Split;
 
 use std::path::PathBuf;
 use std::sync::OnceLock;

@@ -24,6 +24,21 @@ pub trait Source {
 
     /// How many samples an epoch has; `None` where every batch is drawn afresh.
     fn count(&self) -> Option<usize>;
+
+    /// What is known of the samples that [`Source::batch`] gives for the same arguments: `[size, attributes]` in U32, the
+    /// index of each attribute's value. `None` where nothing is.
+    ///
+    /// # Errors
+    /// If the source has fewer than `size` samples.
+    fn labels(
+        &self,
+        _step: u64,
+        _size: usize,
+        _generator: &Generator,
+        _device: &Device,
+    ) -> Result<Option<Tensor>> {
+        Ok(None)
+    }
 }
 
 /// The indices of the batch of one step: every epoch takes a finite set in a new order, without the incomplete batch
