@@ -5,6 +5,7 @@ mod assets;
 mod cache;
 mod device;
 mod doctor;
+mod eval;
 mod install;
 mod kernelspec;
 mod lab;
@@ -47,6 +48,7 @@ enum Command {
     Train(Box<train::Train>),
     TrainClassifier(train_classifier::TrainClassifier),
     Sample(sample::Sample),
+    Eval(Box<eval::Eval>),
     Doctor(doctor::Doctor),
     Cache(cache::Cache),
     Kernel(Kernel),
@@ -80,6 +82,7 @@ impl Command {
             Self::Train(train) => train.execute(),
             Self::TrainClassifier(train) => train.execute(),
             Self::Sample(sample) => sample.execute(),
+            Self::Eval(eval) => eval.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Cache(cache) => cache.execute(),
             Self::Kernel(kernel) => {

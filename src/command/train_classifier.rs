@@ -5,13 +5,13 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Tensor};
+use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use scorebook::data::{FashionMnist, ImageSet, Split};
+use scorebook::data::{Augmentation, FashionMnist, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
-use scorebook::score::{Attribute, Classifier, ClassifierCard, ClassifierSettings};
+use scorebook::score::{Classifier, ClassifierCard, ClassifierSettings, Label};
 use scorebook::train::Classification;
 use scorebook::{device, interrupt, metrics};
 
@@ -27,7 +27,7 @@ pub struct TrainClassifier {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// How many times the data are gone through.
-    #[arg(long, default_value_t = Classification::default().epochs)]
+    #[arg(long, default_value_t = 8)]
     epochs: u64,
     /// Images a step.
     #[arg(long, default_value_t = Classification::default().batch)]
@@ -71,28 +71,27 @@ impl TrainClassifier {
             }
         };
         let (train, test) = (self.load(Split::Train)?, self.load(Split::Test)?);
+        let train = train.augmented(Augmentation { flips: self.flips, ..Default::default() });
         eprintln!("{train}");
         let process: Option<Process> = self.noised.as_deref().map(str::parse).transpose()?;
         let settings = ClassifierSettings {
             channels: self.channels.clone(),
             features: self.features,
             process,
-            ..ClassifierSettings::new(train.shape().try_into()?, attributes(&train))
+            ..ClassifierSettings::new(train.shape().try_into()?, labels(&train))
         };
         let training = Classification {
-            epochs: self.epochs,
+            steps: self.epochs * (train.len() / self.batch.max(1)) as u64,
             batch: self.batch,
             learning_rate: self.lr,
-            flips: self.flips,
             seed: self.seed,
         };
         let classifier = Classifier::new(settings, &mut Generator::new(self.seed), &device)?;
         interrupt::listen()?;
         let begun = Instant::now();
-        let (images, labels) = (train.tensor(0, train.len())?, labels(&train)?);
-        let progress = Progress::new("training", training.steps(train.len()));
+        let progress = Progress::new("training", training.steps);
         let mut smooth = None;
-        let report = training.run(&classifier, &images, &labels, |step, loss| {
+        let report = training.run(&classifier, &train, |step, loss| {
             let mean = smooth.get_or_insert(loss);
             *mean += 0.02 * (loss - *mean);
             progress.set(step, format!("cross-entropy {mean:.4}"));
@@ -110,7 +109,7 @@ impl TrainClassifier {
             data: format!("{}, {} images", train.name(), train.len()),
             training: serde_json::json!({
                 "settings": training,
-                "steps": report.losses.len(),
+                "flips": self.flips,
                 "loss": "cross-entropy",
                 "accuracy": accuracy,
             }),
@@ -130,10 +129,10 @@ impl TrainClassifier {
 
     /// The accuracy on the test images: for each attribute, or at each of a few times.
     fn accuracy(&self, classifier: &Classifier, test: &ImageSet) -> Result<Vec<(String, f64)>> {
-        let (images, labels) = (test.tensor(0, test.len())?, labels(test)?);
+        let (images, labels) = (test.tensor(0, test.len())?, values_of(test)?);
         let device = &classifier.parameters().device();
         let (images, labels) = (images.to_device(device)?, labels.to_device(device)?);
-        let names = classifier.settings().attributes.iter().map(|attribute| attribute.name.clone());
+        let names = classifier.settings().labels.iter().map(|label| label.name.clone());
         let Some(process) = &classifier.settings().process else {
             return Ok(names.zip(metrics::accuracy(classifier, &images, &labels, None)?).collect());
         };
@@ -158,13 +157,14 @@ impl TrainClassifier {
     }
 }
 
-/// What a set's labels tell apart.
-fn attributes(set: &ImageSet) -> Vec<Attribute> {
-    vec![Attribute::new("class", set.classes())]
+/// What is known of the images of a set.
+fn labels(set: &ImageSet) -> Vec<Label> {
+    set.attributes().iter().map(|known| Label::new(&known.name, &known.values)).collect()
 }
 
-/// The labels of a set, `[count, attributes]`.
-fn labels(set: &ImageSet) -> Result<Tensor> {
-    let labels = Tensor::new(set.labels(), &candle_core::Device::Cpu)?;
-    Ok(labels.to_dtype(DType::U32)?.unsqueeze(1)?)
+/// The value of each label of each image, `[count, labels]`.
+fn values_of(set: &ImageSet) -> Result<Tensor> {
+    let of = |known: &scorebook::data::Attribute| Ok(Tensor::new(&known.of[..], &Device::Cpu)?);
+    let columns: Vec<Tensor> = set.attributes().iter().map(of).collect::<Result<_>>()?;
+    Ok(Tensor::stack(&columns, 1)?.to_dtype(DType::U32)?)
 }

@@ -17,10 +17,10 @@ use candle_core::Tensor;
 /// classifier's own errors: report both.
 ///
 /// ```
-/// use scorebook::{prelude::*, metrics, score::{Attribute, Classifier, ClassifierSettings}};
+/// use scorebook::{prelude::*, metrics, score::{Classifier, ClassifierSettings, Label}};
 ///
 /// let mut generator = Generator::new(1);
-/// let settings = ClassifierSettings::new([1, 8, 8], vec![Attribute::new("class", ["a", "b"])]);
+/// let settings = ClassifierSettings::new([1, 8, 8], vec![Label::new("class", ["a", "b"])]);
 /// let classifier = Classifier::new(settings, &mut generator, &Device::Cpu)?;
 /// let x = generator.normal((20, 1, 8, 8), &Device::Cpu)?;
 /// let labels = classifier.predict(&x, None)?;
@@ -36,7 +36,7 @@ pub fn accuracy(
     labels: &Tensor,
     noise: Option<(f64, &mut Generator)>,
 ) -> Result<Vec<f64>> {
-    let attributes = classifier.settings().attributes.len();
+    let attributes = classifier.settings().labels.len();
     let count = images.dims().first().copied().unwrap_or(0);
     if labels.dims() != [count, attributes] {
         let expected = format!("[{count}, {attributes}], one an image and attribute");

@@ -170,6 +170,17 @@ impl Features {
         Ok(Self { values: self.values.narrow(0, 0, count)?, ..self.clone() })
     }
 
+    /// What the images are called.
+    pub fn images(&self) -> &str {
+        &self.images
+    }
+
+    /// Those of the images at `indices`, in that order.
+    pub(super) fn select(&self, indices: &[u32]) -> Result<Self> {
+        let indices = Tensor::new(indices, self.values.device())?;
+        Ok(Self { values: self.values.index_select(&indices, 0)?, ..self.clone() })
+    }
+
     /// That both were made by one net.
     pub(super) fn check_same_net(&self, other: &Self) -> Result<()> {
         if self.net != other.net {

@@ -13,31 +13,31 @@ use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_2_PI;
 use std::path::Path;
 
-/// A property of an image that takes one of a few values.
+/// What a classifier tells of an image: one of a few values.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribute {
-    /// What is told apart: `class`, or `hair`.
+pub struct Label {
+    /// What it is called: `class`, or `hair`.
     pub name: String,
-    /// The values that it can have, by label.
-    pub classes: Vec<String>,
+    /// The values that it can have.
+    pub values: Vec<String>,
 }
 
-impl Attribute {
-    /// The attribute `name` with the values `classes`.
-    pub fn new<C: ToString>(name: &str, classes: impl IntoIterator<Item = C>) -> Self {
-        let classes = classes.into_iter().map(|class| class.to_string()).collect();
-        Self { name: name.into(), classes }
+impl Label {
+    /// The label `name` with these values.
+    pub fn new<V: ToString>(name: &str, values: impl IntoIterator<Item = V>) -> Self {
+        let values = values.into_iter().map(|value| value.to_string()).collect();
+        Self { name: name.into(), values }
     }
 }
 
-/// The size of a [`Classifier`], and what it tells apart.
+/// The size of a [`Classifier`], and what it tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClassifierSettings {
     /// The shape of an image, `[channels, height, width]`, with sides from 8 to 64.
     pub shape: [usize; 3],
-    /// What is told apart: each has a softmax of its own.
-    pub attributes: Vec<Attribute>,
+    /// What it tells: each has a softmax of its own.
+    pub labels: Vec<Label>,
     /// The channels of the resolutions, finest first: each half of that before it; multiples of 8 from 16 on.
     pub channels: Vec<usize>,
     /// How many features the last layer sees.
@@ -48,8 +48,8 @@ pub struct ClassifierSettings {
 
 impl ClassifierSettings {
     /// Three resolutions of 16, 32 and 64 channels and 64 features, for clean images.
-    pub fn new(shape: [usize; 3], attributes: Vec<Attribute>) -> Self {
-        Self { shape, attributes, channels: vec![16, 32, 64], features: 64, process: None }
+    pub fn new(shape: [usize; 3], labels: Vec<Label>) -> Self {
+        Self { shape, labels, channels: vec![16, 32, 64], features: 64, process: None }
     }
 
     fn check(&self) -> Result<()> {
@@ -60,12 +60,12 @@ impl ClassifierSettings {
                 "[channels, height, width] with at least one channel and sides from 8 to 64";
             return Err(Error::shape("shape", &self.shape, expected));
         }
-        if self.attributes.is_empty() {
-            return Err(Error::argument("attributes", "empty", "at least one"));
+        if self.labels.is_empty() {
+            return Err(Error::argument("labels", "empty", "at least one"));
         }
-        if let Some(few) = self.attributes.iter().find(|a| a.classes.len() < 2) {
-            let value = format!("{} for {:?}", few.classes.len(), few.name);
-            return Err(Error::argument("classes", value, "at least two, to tell apart"));
+        if let Some(few) = self.labels.iter().find(|label| label.values.len() < 2) {
+            let value = format!("{} for {:?}", few.values.len(), few.name);
+            return Err(Error::argument("values", value, "at least two, to tell apart"));
         }
         let fits = |&channels: &usize| channels >= 16 && channels.is_multiple_of(GROUPS);
         if self.channels.is_empty() || self.channels.len() > 4 || !self.channels.iter().all(fits) {
@@ -91,7 +91,7 @@ const EMBEDDING: usize = 64;
 pub struct ClassifierCard {
     /// What it is called where its features are used: `fashion-mnist-classifier`.
     pub name: String,
-    /// Its size and its attributes.
+    /// Its size and its labels.
     pub settings: ClassifierSettings,
     /// What it was trained on.
     pub data: String,
@@ -109,7 +109,7 @@ const REMEDY: &str =
 /// ones.
 ///
 /// Two convolutions of 3×3 at each resolution, each followed by group norm and SiLU; the mean over the pixels; a linear
-/// layer with SiLU, whose output are the *features*; and one linear layer with a softmax for each attribute. For noised
+/// layer with SiLU, whose output are the *features*; and one linear layer with a softmax for each label. For noised
 /// images the input is `x_t/√(α_t² + σ_t²)`, and Fourier features of the angle `(2/π) atan(σ_t/α_t)` are added before each
 /// normalisation.
 ///
@@ -117,10 +117,9 @@ const REMEDY: &str =
 /// distances of [`metrics`](crate::metrics), the gradient of the other one [`ClassifierGuidance`](super::ClassifierGuidance).
 ///
 /// ```
-/// use scorebook::{prelude::*, score::{Attribute, Classifier, ClassifierSettings}};
+/// use scorebook::{prelude::*, score::{Classifier, ClassifierSettings, Label}};
 ///
-/// let attributes = vec![Attribute::new("class", 0..10)];
-/// let settings = ClassifierSettings::new([1, 28, 28], attributes);
+/// let settings = ClassifierSettings::new([1, 28, 28], vec![Label::new("class", 0..10)]);
 /// let mut generator = Generator::new(1);
 /// let classifier = Classifier::new(settings, &mut generator, &Device::Cpu)?;
 /// let x = generator.normal((3, 1, 28, 28), &Device::Cpu)?;
@@ -170,9 +169,9 @@ impl Classifier {
         }
         let coarsest = settings.channels[settings.channels.len() - 1];
         parameters.linear("features", coarsest, settings.features, generator, device)?;
-        for (i, attribute) in settings.attributes.iter().enumerate() {
-            let classes = attribute.classes.len();
-            parameters.linear(&head(i), settings.features, classes, generator, device)?;
+        for (i, label) in settings.labels.iter().enumerate() {
+            let values = label.values.len();
+            parameters.linear(&head(i), settings.features, values, generator, device)?;
         }
         Ok(Self { settings, name: "classifier".into(), parameters })
     }
@@ -215,7 +214,7 @@ impl Classifier {
         model::write(path.as_ref(), CARD, &card, self.parameters.to_map(""))
     }
 
-    /// Its size and its attributes.
+    /// Its size and its labels.
     pub fn settings(&self) -> &ClassifierSettings {
         &self.settings
     }
@@ -239,7 +238,7 @@ impl Classifier {
         self.frozen().hidden(x, t)
     }
 
-    /// `ln p_φ(y | x)` for every class, `[batch, classes]` for each attribute. Differentiable in the parameters and in `x`.
+    /// `ln p_φ(y | x)` for every value, `[batch, values]` for each label. Differentiable in the parameters and in `x`.
     ///
     /// # Errors
     /// As [`features`](Self::features).
@@ -247,10 +246,10 @@ impl Classifier {
         let hidden = self.hidden(x, t)?;
         let of_attribute =
             |i| Ok(log_softmax(&self.parameters.apply_linear(&head(i), &hidden)?, D::Minus1)?);
-        (0..self.settings.attributes.len()).map(of_attribute).collect()
+        (0..self.settings.labels.len()).map(of_attribute).collect()
     }
 
-    /// The most probable label of each attribute, `[batch, attributes]` in U32.
+    /// The most probable value of each label, `[batch, labels]` in U32.
     ///
     /// # Errors
     /// As [`features`](Self::features).

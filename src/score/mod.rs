@@ -21,7 +21,7 @@ mod tweedie;
 mod unet;
 
 pub(crate) use classifier::label_log_prob;
-pub use classifier::{Attribute, Classifier, ClassifierCard, ClassifierSettings};
+pub use classifier::{Classifier, ClassifierCard, ClassifierSettings, Label};
 pub use classifier_guidance::ClassifierGuidance;
 pub(crate) use counted::Counted;
 pub use embedding::fourier_features;
