@@ -62,7 +62,7 @@ pub use error::{Error, Result};
 ///
 /// It holds no `Result`: a glob import of an alias of that name would hide the standard one in a reader's cells.
 pub mod prelude {
-    pub use crate::data::{FashionMnist, ImageSet, Split};
+    pub use crate::data::{Digits, Emoji, FashionMnist, ImageFolder, ImageSet, PixelFaces, Split};
     pub use crate::diffusion::{
         Affine, Cosine, DdpmChain, Edm, Exponential, ForwardSde, NoisingChain, NoisingProcess,
         OrnsteinUhlenbeck, Process, ScaledLinear, SmldChain, SubVariancePreserving,

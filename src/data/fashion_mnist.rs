@@ -1,8 +1,7 @@
 //! Fashion-MNIST: 70,000 grey images of clothes, 28×28, in ten classes.
 
-use super::{ImageSet, Split, read_idx};
+use super::{ImageSet, Split, folder, idx::read_pair};
 use crate::{Error, Result};
-use candle_core::{Device, Tensor};
 use std::path::{Path, PathBuf};
 
 /// The classes of Fashion-MNIST, by label.
@@ -78,14 +77,9 @@ impl Files {
     }
 
     fn read(&self, folder: &Path) -> Result<ImageSet> {
-        let images = read_idx(folder.join(self.images.0), Some(self.images.1))?;
-        let labels = read_idx(folder.join(self.labels.0), Some(self.labels.1))?;
-        let [count, height, width] = images.dims[..] else {
-            return Err(Error::shape("images", &images.dims, "[count, height, width]"));
-        };
-        let images = Tensor::from_vec(images.values, (count, 1, height, width), &Device::Cpu)?;
-        let origin = folder.display().to_string();
-        ImageSet::new("Fashion-MNIST", &origin, images, labels.values, &FASHION_CLASSES)
+        let (images, labels) = (folder.join(self.images.0), folder.join(self.labels.0));
+        let files = [(&*images, Some(self.images.1)), (&*labels, Some(self.labels.1))];
+        read_pair("Fashion-MNIST", files, &FASHION_CLASSES)
     }
 }
 
@@ -103,19 +97,19 @@ impl FashionMnist {
             Split::Train => &TRAIN_SHIPPED,
             Split::Test => &TEST,
         };
-        if let Some(folder) = &self.folder {
-            if whole.in_folder(folder) {
-                return whole.read(folder);
+        if let Some(named) = &self.folder {
+            if whole.in_folder(named) {
+                return whole.read(named);
             }
-            if !self.whole && subset.in_folder(folder) {
-                return subset.read(folder);
+            if !self.whole && subset.in_folder(named) {
+                return subset.read(named);
             }
             let cause = format!("holds no {} and {}", whole.images.0, whole.labels.0);
-            return Err(Error::file(folder, cause, "Name a folder that has both"));
+            return Err(Error::file(named, cause, "Name a folder that has both"));
         }
         let debian = PathBuf::from("/usr/share/datasets/fashion-mnist");
         let cache = dirs::cache_dir().map(|cache| cache.join("scorebook/datasets/fashion-mnist"));
-        let shipped = super::folder().join("fashion-mnist");
+        let shipped = folder().join("fashion-mnist");
         for folder in [Some(&debian), cache.as_ref()].into_iter().flatten() {
             if whole.in_folder(folder) {
                 return whole.read(folder);

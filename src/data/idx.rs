@@ -1,9 +1,8 @@
 //! The IDX format of the MNIST family.
 
+use super::{ImageSet, contents, contents::REMEDY};
 use crate::{Error, Result};
-use flate2::read::GzDecoder;
-use sha2::{Digest, Sha256};
-use std::io::Read;
+use candle_core::{Device, Tensor};
 use std::path::Path;
 
 /// An array of bytes with its dimensions.
@@ -14,8 +13,6 @@ pub struct Idx {
     /// The values, the last dimension running fastest.
     pub values: Vec<u8>,
 }
-
-const REMEDY: &str = "Delete the file and fetch it again";
 
 /// Reads an IDX file of bytes, gzipped or not.
 ///
@@ -37,25 +34,33 @@ const REMEDY: &str = "Delete the file and fetch it again";
 /// ```
 pub fn read_idx(path: impl AsRef<Path>, sha256: Option<&str>) -> Result<Idx> {
     let path = path.as_ref();
-    let missing = |error: std::io::Error| Error::file(path, error.to_string(), "Check the path");
-    let raw = std::fs::read(path).map_err(missing)?;
-    let bytes = if raw.starts_with(&[0x1f, 0x8b]) {
-        let mut bytes = vec![];
-        GzDecoder::new(raw.as_slice()).read_to_end(&mut bytes).map_err(|error| {
-            Error::file(path, format!("its gzip stream is broken or cut short ({error})"), REMEDY)
-        })?;
-        bytes
-    } else {
-        raw
-    };
-    if let Some(expected) = sha256 {
-        let found = hex(&Sha256::digest(&bytes));
-        if found != expected {
-            let cause = format!("its contents have the SHA-256 {found}, not {expected}");
-            return Err(Error::file(path, cause, REMEDY));
-        }
-    }
+    let bytes = contents::read(path, sha256)?;
     parse(&bytes).map_err(|cause| Error::file(path, cause, REMEDY))
+}
+
+/// The labelled images of two IDX files, grey, with the digits 0 to 9 or other `classes` as labels.
+pub(super) fn read_pair(
+    name: &str,
+    [images, labels]: [(&Path, Option<&str>); 2],
+    classes: &[&str],
+) -> Result<ImageSet> {
+    let pixels = read_idx(images.0, images.1)?;
+    let [count, height, width] = pixels.dims[..] else {
+        let cause = format!("of the dimensions {:?}, not [count, height, width]", pixels.dims);
+        return Err(Error::file(images.0, cause, "Name a file of images"));
+    };
+    let known = read_idx(labels.0, labels.1)?;
+    if known.dims != [count] {
+        let cause = format!("of the dimensions {:?} for {count} images", known.dims);
+        return Err(Error::file(labels.0, cause, "Name the labels that belong to the images"));
+    }
+    if let Some(label) = known.values.iter().find(|&&label| label as usize >= classes.len()) {
+        let cause = format!("holds the label {label}, but there are {} classes", classes.len());
+        return Err(Error::file(labels.0, cause, "Name the labels that belong to the images"));
+    }
+    let origin = images.0.parent().unwrap_or(images.0).display().to_string();
+    let pixels = Tensor::from_vec(pixels.values, (count, 1, height, width), &Device::Cpu)?;
+    ImageSet::new(name, &origin, pixels, known.values, classes)
 }
 
 fn parse(bytes: &[u8]) -> Result<Idx, String> {
@@ -80,10 +85,6 @@ fn parse(bytes: &[u8]) -> Result<Idx, String> {
         }
         _ => Err(format!("{found} values, which is not what the dimensions {dims:?} say")),
     }
-}
-
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

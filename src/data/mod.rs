@@ -4,18 +4,35 @@
 //! `datasets` folder.
 
 mod attribute;
+mod cifar10;
+mod contents;
+mod digits;
 #[cfg(feature = "download")]
 mod download;
+mod emoji;
 mod fashion_mnist;
 mod idx;
+mod image_folder;
 mod image_set;
+mod mnist;
+mod open;
+mod picture;
+mod pixel_faces;
 mod pixels;
+mod shipped;
 mod split;
 
 pub use attribute::Attribute;
+pub use cifar10::{CIFAR10_CLASSES, cifar10};
+pub use digits::Digits;
+pub use emoji::Emoji;
 pub use fashion_mnist::{FASHION_CLASSES, FashionMnist};
 pub use idx::{Idx, read_idx};
+pub use image_folder::ImageFolder;
 pub use image_set::{Augmentation, ImageSet};
+pub use mnist::mnist;
+pub use open::{NAMES, open};
+pub use pixel_faces::PixelFaces;
 pub use pixels::to_bytes;
 pub use split::Split;
 

@@ -45,3 +45,10 @@ pub(super) fn mirror(bytes: &Tensor, mirrored: &[bool]) -> Result<Tensor> {
     }
     Ok(Tensor::from_vec(values, bytes.shape(), bytes.device())?)
 }
+
+/// Pixels in which the `channels` of a point stand together, as images in which the points of a channel do: one image.
+pub(super) fn channels_first(bytes: &[u8], channels: usize) -> Vec<u8> {
+    (0..channels)
+        .flat_map(|channel| bytes.iter().skip(channel).step_by(channels).copied())
+        .collect()
+}

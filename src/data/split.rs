@@ -8,3 +8,14 @@ pub enum Split {
     /// What to judge by.
     Test,
 }
+
+impl Split {
+    /// The indices of this part of `all` samples, the first `train` of which are to train on.
+    pub(super) fn indices(self, train: usize, all: usize) -> Vec<u32> {
+        let range = match self {
+            Split::Train => 0..train,
+            Split::Test => train..all,
+        };
+        range.map(|index| index as u32).collect()
+    }
+}
