@@ -8,7 +8,7 @@ use std::time::Instant;
 use anyhow::{Context, Result, bail};
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use scorebook::data::{FashionMnist, ImageSet, Split};
+use scorebook::data::{self, ImageFolder, ImageSet, Split};
 use scorebook::likelihood::{Dequantisation, Divergence, Estimate, FlowSolver, Likelihood, Probe};
 use scorebook::metrics::{
     FeatureComparison, Features, ImageComparison, ImageMetric, ImageReport, Measure,
@@ -38,9 +38,12 @@ use super::sample::Sampler;
 pub struct Eval {
     /// The folder of a training, or a model file.
     model: Option<PathBuf>,
-    /// The real images: fashion-mnist.
+    /// The real images: fashion-mnist, pixel-faces-16, emoji-32, digits, mnist, cifar-10 or images.
     #[arg(long, default_value = "fashion-mnist")]
     data: String,
+    /// Take the real images from this folder.
+    #[arg(long, value_name = "DIR")]
+    data_folder: Option<PathBuf>,
     /// How many images are drawn.
     #[arg(long, default_value_t = 10_000)]
     n: usize,
@@ -50,8 +53,8 @@ pub struct Eval {
     /// Steps from noise to data [default: the sampler's own number, 25 to 500]
     #[arg(long)]
     steps: Option<usize>,
-    /// Measure these images instead: a file that --save wrote.
-    #[arg(long, value_name = "FILE", conflicts_with = "model")]
+    /// Measure these images instead: a folder of pictures, or a file that --save wrote.
+    #[arg(long, value_name = "PATH", conflicts_with = "model")]
     images: Option<PathBuf>,
     /// Measure these features instead.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["model", "images"], requires = "reference")]
@@ -107,7 +110,7 @@ impl Eval {
             let report = comparison.report(&Features::load(features)?, &metrics)?;
             return self.tell(&report, serde_json::json!({ "features": features }));
         }
-        scorebook::data::use_folder(super::assets::library()?.join("datasets"));
+        data::use_folder(super::assets::library()?.join("datasets"));
         let net = match &self.net {
             Some(file) => Classifier::load(file, &device)?.0,
             None => {
@@ -126,8 +129,12 @@ impl Eval {
                 };
                 (images, Some(model), about)
             }
-            (None, Some(file)) => {
-                (read_images(file, &device)?, None, serde_json::json!({ "file": file }))
+            (None, Some(path)) => {
+                let images = match path.is_dir() {
+                    true => read_folder(path, net.settings().shape)?.to_device(&device)?,
+                    false => read_images(path, &device)?,
+                };
+                (images, None, serde_json::json!({ "images": path }))
             }
             (None, None) => bail!("name a model, or --images, or --features with --reference"),
         };
@@ -289,10 +296,7 @@ impl Eval {
     }
 
     fn load(&self, split: Split) -> Result<ImageSet> {
-        match self.data.as_str() {
-            "fashion-mnist" => Ok(FashionMnist::default().load(split)?),
-            other => bail!("there is no data set {other:?}; there is: fashion-mnist"),
-        }
+        Ok(data::open(&self.data, split, self.data_folder.as_deref())?)
     }
 }
 
@@ -303,6 +307,16 @@ fn as_bytes(x: &Tensor) -> Result<Tensor> {
 
 fn as_numbers(bytes: &Tensor) -> Result<Tensor> {
     Ok(bytes.to_dtype(DType::F32)?.affine(1.0 / 127.5, -1.0)?)
+}
+
+/// The pictures of a folder, brought to a shape.
+fn read_folder(folder: &Path, [channels, side, width]: [usize; 3]) -> Result<Tensor> {
+    if side != width {
+        bail!("folders of pictures are read as squares; the net takes images of {side}×{width}");
+    }
+    let channels = Some(channels);
+    let set = ImageFolder { channels, progress: true, ..ImageFolder::new(folder, side) }.all()?;
+    Ok(set.tensor(0, set.len())?)
 }
 
 /// The images of a file that `--save` wrote.

@@ -7,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Result, bail};
 use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use scorebook::data::{Augmentation, FashionMnist, ImageSet, Split};
+use scorebook::data::{self, Attribute, Augmentation, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
@@ -21,7 +21,7 @@ use scorebook::{device, interrupt, metrics};
   scorebook train-classifier fashion-mnist --flips --out fashion-mnist-classifier.safetensors
   scorebook train-classifier fashion-mnist --noised vp --out fashion-mnist-noised-classifier.safetensors")]
 pub struct TrainClassifier {
-    /// The data set: fashion-mnist.
+    /// The data set: fashion-mnist, pixel-faces-16, emoji-32, digits, mnist, cifar-10 or images.
     dataset: String,
     /// The file of the classifier, which is called as it is.
     #[arg(long, value_name = "FILE")]
@@ -73,6 +73,12 @@ impl TrainClassifier {
         let (train, test) = (self.load(Split::Train)?, self.load(Split::Test)?);
         let train = train.augmented(Augmentation { flips: self.flips, ..Default::default() });
         eprintln!("{train}");
+        if train.attributes().is_empty() {
+            bail!(
+                "nothing is known of the images of {}, so there is nothing to classify",
+                train.name()
+            );
+        }
         let process: Option<Process> = self.noised.as_deref().map(str::parse).transpose()?;
         let settings = ClassifierSettings {
             channels: self.channels.clone(),
@@ -147,13 +153,8 @@ impl TrainClassifier {
     }
 
     fn load(&self, split: Split) -> Result<ImageSet> {
-        scorebook::data::use_folder(super::assets::library()?.join("datasets"));
-        match self.dataset.as_str() {
-            "fashion-mnist" => {
-                Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(split)?)
-            }
-            other => bail!("there is no data set {other:?}; there is: fashion-mnist"),
-        }
+        data::use_folder(super::assets::library()?.join("datasets"));
+        Ok(data::open(&self.dataset, split, self.data.as_deref())?)
     }
 }
 
@@ -164,7 +165,7 @@ fn labels(set: &ImageSet) -> Vec<Label> {
 
 /// The value of each label of each image, `[count, labels]`.
 fn values_of(set: &ImageSet) -> Result<Tensor> {
-    let of = |known: &scorebook::data::Attribute| Ok(Tensor::new(&known.of[..], &Device::Cpu)?);
+    let of = |known: &Attribute| Ok(Tensor::new(&known.of[..], &Device::Cpu)?);
     let columns: Vec<Tensor> = set.attributes().iter().map(of).collect::<Result<_>>()?;
     Ok(Tensor::stack(&columns, 1)?.to_dtype(DType::U32)?)
 }

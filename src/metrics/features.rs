@@ -21,7 +21,7 @@ use std::path::Path;
 ///     metadata={"scorebook-features": '{"net": "inception-v3 pool3", "images": "cifar10 train"}'})
 /// ```
 ///
-/// A `.npy` file of an array `[images, size]` is read too; its net is the file's name.
+/// A `.npy` file of an array `[images, size]` is read too; it does not say its net, which is then called `unnamed`.
 ///
 /// ```
 /// use scorebook::{prelude::*, metrics::Features};
@@ -110,7 +110,7 @@ impl Features {
         let (values, label) = if path.extension().is_some_and(|extension| extension == "npy") {
             let values = Tensor::read_npy(path)
                 .map_err(|error| broken(format!("its array cannot be read ({error})")))?;
-            (values, Label { net: name, images: String::new() })
+            (values, Label { net: "unnamed".into(), images: name })
         } else {
             let (label, mut tensors): (Label, HashMap<String, Tensor>) =
                 model::read(path, KEY, &Device::Cpu).map_err(|error| match error {

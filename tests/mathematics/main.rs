@@ -5,11 +5,13 @@
 //! a million. Beside a statistic stands a wrong formula that it must reject.
 
 mod brownian_tree;
+mod classifier;
 mod diffusion;
 mod distribution;
 mod exact_scores;
 mod fokker_planck;
 mod fused;
+mod image_metrics;
 mod likelihood;
 mod markov;
 mod metrics;
