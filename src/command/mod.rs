@@ -5,6 +5,7 @@ mod assets;
 mod cache;
 mod device;
 mod doctor;
+mod eval;
 mod install;
 mod kernelspec;
 mod lab;
@@ -14,6 +15,7 @@ mod run;
 mod sample;
 mod server;
 mod train;
+mod train_classifier;
 mod workshop;
 
 use std::path::PathBuf;
@@ -44,7 +46,9 @@ enum Command {
     Install(install::Install),
     Uninstall(install::Uninstall),
     Train(Box<train::Train>),
+    TrainClassifier(train_classifier::TrainClassifier),
     Sample(sample::Sample),
+    Eval(Box<eval::Eval>),
     Doctor(doctor::Doctor),
     Cache(cache::Cache),
     Kernel(Kernel),
@@ -76,7 +80,9 @@ impl Command {
             Self::Install(install) => install.execute(),
             Self::Uninstall(uninstall) => uninstall.execute(),
             Self::Train(train) => train.execute(),
+            Self::TrainClassifier(train) => train.execute(),
             Self::Sample(sample) => sample.execute(),
+            Self::Eval(eval) => eval.execute(),
             Self::Doctor(doctor) => doctor.execute(),
             Self::Cache(cache) => cache.execute(),
             Self::Kernel(kernel) => {

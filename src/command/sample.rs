@@ -55,7 +55,7 @@ pub struct Sample {
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum Sampler {
+pub(super) enum Sampler {
     /// Euler-Maruyama along the reverse SDE, with one Langevin step at each time.
     PredictorCorrector,
     /// Euler-Maruyama along the reverse SDE.
@@ -84,7 +84,10 @@ enum Sampler {
 
 impl Sampler {
     /// With as many steps, where they can be chosen, or its own number.
-    fn with_steps(self, steps: Option<usize>) -> Result<Box<dyn scorebook::sample::Sampler>> {
+    pub(super) fn with_steps(
+        self,
+        steps: Option<usize>,
+    ) -> Result<Box<dyn scorebook::sample::Sampler>> {
         /// The sampler's default settings, but for the steps and what else is named.
         macro_rules! sampler {
             ($name:ident $(, $field:ident: $value:expr)*) => {{

@@ -1,12 +1,43 @@
-//! Distances between samples and laws.
+//! Distances between samples and laws, and what is measured of generated images.
+//!
+//! | the question | the answer |
+//! |---|---|
+//! | do numbers follow a law | [`ks_one_sample`], [`ks_two_sample`] |
+//! | are two samples of one law | [`mmd_squared`], [`sliced_wasserstein`] |
+//! | are generated images like real ones | [`frechet_distance`], [`kernel_distance`], on [`Features`] |
+//! | are they good; are they various | [`precision_recall`] |
+//! | is each class drawn as often as it comes; the one that was asked for | [`ClassHistogram`], [`accuracy`] |
+//! | were they learned by heart | [`Memorisation`] |
+//! | all of these, beside what real images reach | [`ImageComparison`] |
+//! | how near is an image to another | [`psnr`], [`ssim`] |
 
+mod attributes;
+mod eigenvalues;
+mod features;
+mod fidelity;
+mod frechet;
+mod histogram;
+mod image_comparison;
+mod kernel_distance;
 mod kolmogorov_smirnov;
 mod maximum_mean_discrepancy;
+mod memorisation;
+mod neighbours;
+mod precision_recall;
 mod sliced_wasserstein;
 
 pub use crate::tensor::values;
+pub use attributes::accuracy;
+pub use features::Features;
+pub use fidelity::{psnr, ssim};
+pub use frechet::{Moments, frechet_distance};
+pub use histogram::ClassHistogram;
+pub use image_comparison::{FeatureComparison, ImageComparison, ImageMetric, ImageReport, Measure};
+pub use kernel_distance::kernel_distance;
 pub use kolmogorov_smirnov::{KsTest, ks_one_sample, ks_two_sample};
 pub use maximum_mean_discrepancy::{median_distance, mmd_squared};
+pub use memorisation::Memorisation;
+pub use precision_recall::{PrecisionRecall, precision_recall};
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};
 
 use crate::{Error, Result};

@@ -4,6 +4,7 @@
 
 mod cache;
 mod doctor;
+mod eval;
 mod install;
 mod lab;
 mod run;

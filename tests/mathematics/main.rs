@@ -6,11 +6,13 @@
 
 mod brownian_tree;
 mod devices;
+mod classifier;
 mod diffusion;
 mod distribution;
 mod exact_scores;
 mod fokker_planck;
 mod fused;
+mod image_metrics;
 mod likelihood;
 mod markov;
 mod metrics;
