@@ -25,11 +25,10 @@ mod variational;
 mod weighting;
 
 pub use checkpoint::Checkpoint;
+pub use classification::{Classification, cross_entropy};
 pub use denoising::{
     DenoisingLoss, denoising_loss, denoising_loss_given, denoising_score_matching,
 };
-pub use classification::{Classification, cross_entropy};
-pub use denoising::{DenoisingLoss, denoising_loss, denoising_score_matching};
 pub use derivative::DirectionalDerivative;
 pub use explicit::explicit_score_matching;
 pub use implicit::{implicit_score_matching, sliced_score_matching};

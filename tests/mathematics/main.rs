@@ -5,8 +5,8 @@
 //! a million. Beside a statistic stands a wrong formula that it must reject.
 
 mod brownian_tree;
-mod devices;
 mod classifier;
+mod devices;
 mod diffusion;
 mod distribution;
 mod exact_scores;
