@@ -22,7 +22,10 @@ with sync_playwright() as playwright:
         tab.on("pageerror", lambda error: errors.append(str(error)))
         tab.goto(page.resolve().as_uri())
         written = page.read_text().count('class="language-latex"')
-        drawn = tab.evaluate("[...document.querySelectorAll('math[display=block]')].filter((it) => it.getBoundingClientRect().width > 50).length")
+        tab.evaluate("document.fonts.ready.then(() => true)")
+        drawn = tab.evaluate("[...document.querySelectorAll('.katex-display')].filter((it) => it.querySelector('.katex-html').getBoundingClientRect().width > 50).length")
+        if not tab.evaluate("[...document.fonts].some((font) => font.family.includes('KaTeX_Main') && font.status === 'loaded')"):
+            errors.append("the letters of formulas are not loaded")
         wrong = tab.evaluate("[...document.querySelectorAll('.katex-error, merror')].map((it) => it.textContent)")
         if errors or wrong or drawn != written:
             print(f"{page}: {drawn} of {written} formulas are drawn {wrong} {errors}")
