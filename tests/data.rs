@@ -209,7 +209,7 @@ fn pixel_faces_wear_what_their_attributes_say() {
     assert_eq!(counts("skin"), [2511, 2554, 2553, 2469, 2405, 2514, 2529, 2465]);
     // The lighter the skin that is said, the lighter the middle of the face: the mean of rows 6 to 9, columns 6 to 9.
     let skin = train.attribute("skin").unwrap();
-    let mut light = vec![(0u32, 0u32); 8];
+    let mut light = [(0u32, 0u32); 8];
     for (face, &value) in images(&train).iter().zip(&skin.of) {
         let (sum, count) = &mut light[value as usize];
         let of_row = |row: usize| &face[16 * row + 6..16 * row + 10];
