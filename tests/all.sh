@@ -62,6 +62,12 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"; else sudo -n DEBIAN_FRONTEND=noninteractive "$@"; fi
 }
 
+# The library's documentation, with warnings denied and its formulas drawn.
+documentation() {
+    RUSTDOCFLAGS="--html-in-header rustdoc/header.html --extend-css rustdoc/katex.css -D warnings" \
+        cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
+}
+
 # The kernel, installed for the tests' Python, and the tour by it, which first builds the notebooks' dependencies.
 tour() {
     "$scorebook" install --prefix "$cache/test-python" &&
@@ -79,6 +85,7 @@ part environment environment
 part format cargo fmt --check
 part build cargo build --release --locked
 part clippy cargo clippy --release --locked --all-targets -- -D warnings
+part documentation documentation
 part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored

@@ -149,6 +149,9 @@ fn bytes_survive_the_way_to_numbers_and_back() {
         );
     }
     assert_eq!(to_bytes(&set.tensor(0, 1).unwrap()).unwrap().dims(), images.dims());
+    // Between two bytes, the nearer one.
+    let between = Tensor::new(&[-1.0 + 9.4 / 127.5, -1.0 + 9.6 / 127.5], CPU).unwrap();
+    assert_eq!(to_bytes(&between).unwrap().to_vec1::<u8>().unwrap(), [9, 10]);
     let infinite = Tensor::new(&[f32::NEG_INFINITY, f32::INFINITY, -1.2], CPU).unwrap();
     assert_eq!(to_bytes(&infinite).unwrap().to_vec1::<u8>().unwrap(), [0, 255, 0]);
     let error = to_bytes(&Tensor::new(&[0f32, f32::NAN], CPU).unwrap()).unwrap_err();
@@ -206,7 +209,7 @@ fn pixel_faces_wear_what_their_attributes_say() {
     assert_eq!(counts("skin"), [2511, 2554, 2553, 2469, 2405, 2514, 2529, 2465]);
     // The lighter the skin that is said, the lighter the middle of the face: the mean of rows 6 to 9, columns 6 to 9.
     let skin = train.attribute("skin").unwrap();
-    let mut light = vec![(0u32, 0u32); 8];
+    let mut light = [(0u32, 0u32); 8];
     for (face, &value) in images(&train).iter().zip(&skin.of) {
         let (sum, count) = &mut light[value as usize];
         let of_row = |row: usize| &face[16 * row + 6..16 * row + 10];
@@ -553,4 +556,11 @@ fn what_is_wrong_with_a_folder_is_named() {
     assert!(message(wrong(0, None)).contains("`side` is 0"));
     assert!(message(wrong(8, Some(2))).contains("`channels` is 2; expected 1 (grey) or 3 (RGB)"));
     fs::remove_dir_all(folder).unwrap();
+}
+
+#[test]
+fn a_model_that_is_not_shipped_says_where_to_look() {
+    let error = scorebook::score::Model::shipped("unicorns", CPU).unwrap_err().to_string();
+    let said = error.contains("unicorns.safetensors: is not there. Set SCOREBOOK_DATASETS to the");
+    assert!(said, "{error}");
 }

@@ -43,7 +43,7 @@ impl Digits {
     /// # Errors
     /// If a file is missing or broken.
     pub fn load(&self, split: Split) -> Result<ImageSet> {
-        let folder = shipped::place("digits", &self.folder);
+        let folder = shipped::place("digits", IMAGES.0, &self.folder);
         let files = [IMAGES, LABELS].map(|(name, sha256)| (folder.join(name), sha256));
         if let Some((path, _)) = files.iter().find(|(path, _)| !path.is_file()) {
             return Err(Error::file(path, "is not there", shipped::REMEDY));

@@ -56,7 +56,7 @@ impl Emoji {
     /// # Errors
     /// If a file is missing or broken.
     pub fn load(&self, split: Split) -> Result<ImageSet> {
-        let folder = shipped::place("emoji-32", &self.folder);
+        let folder = shipped::place("emoji-32", RECORDS.0, &self.folder);
         let bytes = shipped::file(&folder, RECORDS)?;
         let (records, _) = bytes.as_chunks::<RECORD>();
         let glyphs = shipped::file(&folder, GLYPHS)?;

@@ -1,6 +1,6 @@
 //! Fashion-MNIST: 70,000 grey images of clothes, 28×28, in ten classes.
 
-use super::{ImageSet, Split, folder, idx::read_pair};
+use super::{ImageSet, Split, idx::read_pair, shipped};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
@@ -109,14 +109,14 @@ impl FashionMnist {
         }
         let debian = PathBuf::from("/usr/share/datasets/fashion-mnist");
         let cache = dirs::cache_dir().map(|cache| cache.join("scorebook/datasets/fashion-mnist"));
-        let shipped = folder().join("fashion-mnist");
+        let book = shipped::place("fashion-mnist", subset.images.0, &None);
         for folder in [Some(&debian), cache.as_ref()].into_iter().flatten() {
             if whole.in_folder(folder) {
                 return whole.read(folder);
             }
         }
-        if (!self.whole || split == Split::Test) && subset.in_folder(&shipped) {
-            return subset.read(&shipped);
+        if (!self.whole || split == Split::Test) && subset.in_folder(&book) {
+            return subset.read(&book);
         }
         #[cfg(feature = "download")]
         if let Some(cache) = cache {
@@ -125,12 +125,13 @@ impl FashionMnist {
             }
             return whole.read(&cache);
         }
-        Err(Error::file(shipped, "holds no Fashion-MNIST, nor does any place of it", REMEDY))
+        let cause = "holds no Fashion-MNIST, nor does any place of it";
+        let remedy =
+            format!("Install the Debian package dataset-fashion-mnist. Or: {}", shipped::REMEDY);
+        Err(Error::file(book, cause, remedy))
     }
 }
 
 /// Where its authors publish it.
 #[cfg(feature = "download")]
 const MIRROR: &str = "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com";
-
-const REMEDY: &str = "Install the Debian package dataset-fashion-mnist, or set SCOREBOOK_DATASETS to the `datasets` folder of the repository";

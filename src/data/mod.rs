@@ -1,7 +1,18 @@
 //! Data sets.
 //!
-//! A set says where it was found and how many samples it has: print it. The shipped sets stand in the repository's
-//! `datasets` folder.
+//! A set says where it was found and how many samples it has: print it.
+//!
+//! | the set | images | known of each |
+//! |---|---|---|
+//! | [`FashionMnist`] | 70,000 of 1×28×28 | the class, one of ten |
+//! | [`PixelFaces`] | 20,000 of 3×16×16 | hair, glasses, hat, beard, mouth, skin |
+//! | [`Emoji`] | 5,485 of 3×32×32 | category and style |
+//! | [`Digits`] | 1,797 of 1×8×8 | the digit |
+//! | [`mnist`](fn@mnist), [`cifar10`](fn@cifar10) | the reader's own files | the class |
+//! | [`ImageFolder`] | any folder of PNG and JPEG files | its subfolder |
+//!
+//! The first four stand in the repository's `datasets` folder, with their licences and the ways they were made. [`open`](fn@open)
+//! has them by name. Each is an [`ImageSet`], which is a [`Source`](crate::train::Source) of batches and labels.
 
 mod attribute;
 mod cifar10;
@@ -19,7 +30,7 @@ mod open;
 mod picture;
 mod pixel_faces;
 mod pixels;
-mod shipped;
+pub(crate) mod shipped;
 mod split;
 
 pub use attribute::Attribute;
@@ -36,7 +47,7 @@ pub use pixel_faces::PixelFaces;
 pub use pixels::to_bytes;
 pub use split::Split;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 static FOLDER: OnceLock<PathBuf> = OnceLock::new();
@@ -47,14 +58,41 @@ pub fn use_folder(folder: PathBuf) {
     let _ = FOLDER.set(folder);
 }
 
-/// The folder of the shipped data sets: that of [`use_folder`], else of the environment variable `SCOREBOOK_DATASETS`,
-/// else `datasets` in the sources that the library was built from. It may not be there.
+/// Where the shipped data sets and models are looked for: the environment variable `SCOREBOOK_DATASETS`, the folder of
+/// [`use_folder`], `datasets` in the sources that the library was built from (a registry's have none), and
+/// `scorebook/datasets` in the folder of the user's data.
+fn places() -> impl Iterator<Item = PathBuf> {
+    let said = std::env::var_os("SCOREBOOK_DATASETS").map(PathBuf::from);
+    let built = Path::new(env!("CARGO_MANIFEST_DIR")).join("datasets");
+    let own = dirs::data_dir().map(|data| data.join("scorebook/datasets"));
+    said.into_iter().chain(FOLDER.get().cloned()).chain([built]).chain(own)
+}
+
+/// The folder of the shipped data sets: the first of the places for them that is there. None may be.
 pub fn folder() -> PathBuf {
-    if let Some(folder) = FOLDER.get() {
-        return folder.clone();
-    }
-    match std::env::var_os("SCOREBOOK_DATASETS") {
-        Some(folder) => folder.into(),
-        None => concat!(env!("CARGO_MANIFEST_DIR"), "/datasets").into(),
+    first_there(places())
+}
+
+/// Where `path` of the shipped data sets and models is: `digits`, `weights/fashion-mnist.safetensors`. Looked for in the
+/// environment variable `SCOREBOOK_DATASETS`, the folder of [`use_folder`], `datasets` in the sources that the library was
+/// built from and `scorebook/datasets` in the folder of the user's data. Where it is in none, the path in the first of
+/// them, at which nothing is.
+///
+/// ```
+/// use scorebook::data;
+///
+/// assert!(data::find("digits/digits-images-idx3-ubyte.gz").is_file());
+/// assert!(!data::find("digits/of-the-hand").exists());
+/// ```
+pub fn find(path: impl AsRef<Path>) -> PathBuf {
+    let path = path.as_ref();
+    first_there(places().map(|place| place.join(path)))
+}
+
+fn first_there(mut candidates: impl Iterator<Item = PathBuf>) -> PathBuf {
+    let first = candidates.next().unwrap_or_default();
+    match first.exists() {
+        true => first,
+        false => candidates.find(|there| there.exists()).unwrap_or(first),
     }
 }

@@ -62,7 +62,7 @@ impl PixelFaces {
     /// # Errors
     /// If a file is missing or broken.
     pub fn load(&self, split: Split) -> Result<ImageSet> {
-        let folder = shipped::place("pixel-faces-16", &self.folder);
+        let folder = shipped::place("pixel-faces-16", IMAGES.0, &self.folder);
         let bytes = shipped::file(&folder, IMAGES)?;
         let table = shipped::file(&folder, STYLES)?;
         let table = String::from_utf8_lossy(&table);

@@ -1,15 +1,16 @@
 //! The files of the sets that are shipped whole.
 
-use super::{contents, folder};
+use super::{contents, find};
 use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 
-/// What to do where a shipped set is not there.
-pub(super) const REMEDY: &str = "Set SCOREBOOK_DATASETS to the `datasets` folder of a clone of the repository, or copy it to scorebook/datasets in the folder of your data (~/.local/share on Linux)";
+/// What to do where something shipped is not there.
+pub(crate) const REMEDY: &str = "Set SCOREBOOK_DATASETS to the `datasets` folder of a clone of the repository, or copy that folder to scorebook/datasets in the folder of your data (~/.local/share on Linux)";
 
-/// The folder of the shipped set `name`: `chosen` if the reader has named one.
-pub(super) fn place(name: &str, chosen: &Option<PathBuf>) -> PathBuf {
-    chosen.clone().unwrap_or_else(|| folder().join(name))
+/// The folder that holds `file` of the shipped set `name`: `chosen` if the reader has named one.
+pub(super) fn place(name: &str, file: &str, chosen: &Option<PathBuf>) -> PathBuf {
+    let found = || find(Path::new(name).join(file)).parent().map(Path::to_owned);
+    chosen.clone().or_else(found).unwrap_or_default()
 }
 
 /// The unpacked contents of one file of a shipped set, with its SHA-256 checked.

@@ -5,6 +5,10 @@
 //! and the standard deviation `σ` of `x(t) | x(0) ~ N(α(t) x(0), σ²(t) I)`
 //! (note 004 leaves this step open: "solve the forward SDE").
 //!
+//! ```latex
+//! \alpha(t) = \exp\int_0^t a(s)\,\mathrm{d}s, \qquad \sigma^2(t) = \alpha^2(t)\int_0^t \frac{g^2(s)}{\alpha^2(s)}\,\mathrm{d}s
+//! ```
+//!
 //! | process | the SDE | what for |
 //! |---|---|---|
 //! | [`VarianceExploding`] | `dx = √(dσ̃²/dt) dw`, geometric `σ̃` | the limit of SMLD's chain |

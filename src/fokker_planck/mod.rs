@@ -4,6 +4,10 @@
 //! `∂ₜp = -∇·(f p) + ½ ∇∇:(G p)` with `G = g gᵀ` (note 001, "Fokker-Planck equation"). This room solves it for the very
 //! [`Sde`](crate::sde::Sde) that the particle solvers run, in one or two dimensions.
 //!
+//! ```latex
+//! \frac{\partial p}{\partial t} = -\sum_i \frac{\partial}{\partial x_i}\left[f_i(x, t)\,p\right] + \frac12\sum_{i,j}\frac{\partial^2}{\partial x_i\,\partial x_j}\left[\sum_k g_{ik}\,g_{jk}\,p\right]
+//! ```
+//!
 //! A [`Grid`] of cells turns the diffusion into a chain that jumps between cells. Its rates are fitted exponentially, after
 //! Scharfetter and Gummel (IEEE Trans. Electron Devices 16, 1969) and Chang and Cooper (J. Comput. Phys. 6, 1970); they are
 //! never negative, and what leaves one cell enters another. So the density keeps its sign and its mass on any grid, with any

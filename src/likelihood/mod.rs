@@ -1,5 +1,9 @@
 //! The likelihood of data under a score: exact along the probability flow, bounded for the SDE.
 //!
+//! ```latex
+//! \log p_0(x_0) = \log p_T(x_T) + \int_0^T \nabla\cdot\tilde f(x_t, t)\,\mathrm{d}t, \qquad \tilde f = f - \tfrac12 g^2\,\nabla\log p_t
+//! ```
+//!
 //! | the question | the answer |
 //! |---|---|
 //! | `log p₀(x)` of the flow's samples | [`Likelihood`]: change of variables, with [`Divergence`] exact or estimated |

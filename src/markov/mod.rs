@@ -7,6 +7,10 @@
 //! noise; [`AnnealedLangevin`] runs through ever less noised targets. Whether a run has come far enough is the matter
 //! of [`diagnostics`].
 //!
+//! ```latex
+//! \alpha(x, y) = \min\left\{1, \frac{\pi(y)\,q(y, x)}{\pi(x)\,q(x, y)}\right\}, \qquad x_{k+1} = x_k + \tau\,\nabla\log\pi(x_k) + \sqrt{2\tau}\,z_k
+//! ```
+//!
 //! ```
 //! use scorebook::{prelude::*, markov::{Chains, RandomWalk, Target, diagnostics}};
 //!

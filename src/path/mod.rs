@@ -2,6 +2,12 @@
 //!
 //! The notes use Brownian motion without defining it (000): `W_0 = 0`, independent increments,
 //! `W_t - W_s ~ N(0, (t - s) I)`, continuous paths. White noise, "its derivative", is no function.
+//!
+//! Itô's integral takes the left end of each interval, and its lemma has one term more than the chain rule:
+//!
+//! ```latex
+//! \int_0^T f\,\mathrm{d}W = \lim_{\Delta\to 0}\sum_i f(t_i)\left(W_{t_{i+1}} - W_{t_i}\right), \qquad \mathrm{d}\varphi(W_t) = \varphi'\,\mathrm{d}W_t + \tfrac12\varphi''\,\mathrm{d}t
+//! ```
 
 mod brownian;
 mod ito_lemma;

@@ -37,7 +37,7 @@ pub fn line<S: AsRef<str>, P: Points>(series: &[(S, P)]) -> Result<Figure> {
 /// They take no colour of the palette. Put them over another figure with [`Figure::overlay`].
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line`](fn@line).
 ///
 /// ```
 /// use scorebook::plot;
@@ -95,7 +95,7 @@ pub fn band(name: &str, x: impl Values, low: impl Values, high: impl Values) -> 
     Ok(Figure::of(Band { name: name.to_owned(), x, low, high }))
 }
 
-/// The graph of `f` from `low` to `high`, ready for [`line`] or [`reference`]: 257 points `(x, f(x))`.
+/// The graph of `f` from `low` to `high`, ready for [`line`](fn@line) or [`reference`](fn@reference): 257 points `(x, f(x))`.
 ///
 /// ```
 /// use scorebook::plot;

@@ -2,7 +2,7 @@
 //!
 //! | function | draws |
 //! |---|---|
-//! | [`line`], [`reference`], [`band`] | functions and paths, dashed lines to compare with, shaded ranges |
+//! | [`line`](fn@line), [`reference`](fn@reference), [`band`] | functions and paths, dashed lines to compare with, shaded ranges |
 //! | [`histogram`] | samples on a line as densities |
 //! | [`scatter`] | samples in the plane |
 //! | [`heat_map`], [`signed_map`] | densities and signed fields on a grid |

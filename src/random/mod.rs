@@ -4,6 +4,10 @@
 //! The notes take "sample `Y ~ Uniform([0, 1])`" for granted (000, inversion method); here it starts
 //! from a counter and a key, so a run can be repeated, split and spread over threads.
 //!
+//! ```latex
+//! U \sim \mathrm{Uniform}(0,1) \;\Longrightarrow\; X = F^{-1}(U) \sim F, \qquad F^{-1}(u) = \inf\{x : F(x) \ge u\}
+//! ```
+//!
 //! What a uniform number becomes is the matter of [`Inversion`]: the closed forms of [`ClosedForm`], any distribution
 //! function by [`NumericalInverse`], densities given as tables by [`Tabulated`], finitely many values by [`Discrete`]
 //! (or, in constant time, by [`Alias`]), and laws with atoms and a rest by [`Mixed`]. Everything else is in

@@ -2,6 +2,13 @@
 //!
 //! Whoever knows the score of every marginal can go back from noise to data (Anderson 1982; notes 000, 001).
 //!
+//! ```latex
+//! \begin{aligned}
+//! \mathrm{d}x &= \left[f(x, t) - g^2(t)\,\nabla_x\log p_t(x)\right]\mathrm{d}t + g(t)\,\mathrm{d}\bar w \\
+//! \mathrm{d}x &= \left[f(x, t) - \tfrac12 g^2(t)\,\nabla_x\log p_t(x)\right]\mathrm{d}t
+//! \end{aligned}
+//! ```
+//!
 //! | what is reversed | the reverse SDE, the probability flow, and all between |
 //! |---|---|
 //! | a noising process, `a(t) x` and `g(t)` | [`ReverseSde`] |

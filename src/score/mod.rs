@@ -2,6 +2,10 @@
 //!
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
+//!
+//! ```latex
+//! \nabla_x\log p_t(x) = \mathbb{E}\left[\left.\nabla_x\log p_{0t}(x \mid x_0)\,\right|\,x_t = x\right] = \frac{\alpha(t)\,\mathbb{E}[x_0 \mid x_t = x] - x}{\sigma^2(t)}
+//! ```
 
 mod any_network;
 mod attribute_names;

@@ -68,7 +68,11 @@ impl Model {
     /// # Errors
     /// If there is none of that name.
     pub fn shipped(name: &str, device: &Device) -> Result<Self> {
-        Self::load(crate::data::folder().join(format!("weights/{name}.safetensors")), device)
+        let path = crate::data::find(format!("weights/{name}.safetensors"));
+        if !path.is_file() {
+            return Err(Error::file(path, "is not there", crate::data::shipped::REMEDY));
+        }
+        Self::load(path, device)
     }
 
     /// The network.

@@ -1,5 +1,9 @@
 //! Itô stochastic differential equations `dx = f(x, t) dt + g(x, t) dw` and their solvers.
 //!
+//! ```latex
+//! x_t = x_0 + \int_0^t f(x_s, s)\,\mathrm{d}s + \int_0^t g(x_s, s)\,\mathrm{d}w_s
+//! ```
+//!
 //! | the equation | the noise | the solver | strong order |
 //! |---|---|---|---|
 //! | an ODE, or the drift alone | | [`Flow`]: Euler, Heun, Runge-Kutta; [`DormandPrince`], adaptive | 1, 2, 4; 5 |

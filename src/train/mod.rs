@@ -1,4 +1,8 @@
 //! Score matching: the losses, from explicit to denoising, and the training loop.
+//!
+//! ```latex
+//! \mathbb{E}_{t}\,\lambda(t)\,\mathbb{E}_{x_0}\mathbb{E}_{x_t \mid x_0}\left\|s_\theta(x_t, t) - \nabla_{x_t}\log p_{0t}(x_t \mid x_0)\right\|^2 \;\to\; \min_\theta
+//! ```
 
 mod ahead;
 mod average;
