@@ -7,6 +7,7 @@ mod doctor;
 mod install;
 mod lab;
 mod run;
+mod sample;
 mod train;
 
 use std::ffi::OsStr;
