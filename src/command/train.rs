@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use scorebook::data::{Attribute, FashionMnist, ImageSet, PixelFaces, Split};
+use scorebook::data::{Attribute, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
@@ -38,9 +38,11 @@ const LOG: &str = "log.jsonl";
   scorebook train fashion-mnist --out runs/fashion
   scorebook train fashion-mnist --out runs/fashion --epochs 30 --resume
   scorebook train fashion-mnist --by-class --out runs/classes
+  scorebook train images --data ~/pictures --dropout 0.1 --out runs/pictures
   scorebook train fashion-mnist --out runs/decayed --optimizer adamw --weight-decay 0.01 --schedule cosine")]
 pub struct Train {
-    /// The data set: fashion-mnist.
+    /// The data set: fashion-mnist, pixel-faces-16, emoji-32 or digits; with --data also mnist, cifar-10 or images, a folder
+    /// of pictures.
     dataset: String,
     /// The folder of the training.
     #[arg(long, value_name = "DIR")]
@@ -246,15 +248,7 @@ impl Train {
 
     fn load(&self, split: Split) -> Result<ImageSet> {
         scorebook::data::use_folder(super::assets::library()?.join("datasets"));
-        match self.dataset.as_str() {
-            "fashion-mnist" => {
-                Ok(FashionMnist { folder: self.data.clone(), whole: false }.load(split)?)
-            }
-            "pixel-faces-16" => {
-                Ok(PixelFaces { folder: self.data.clone(), styles: false }.load(split)?)
-            }
-            other => bail!("there is no data set {other:?}; there is: fashion-mnist"),
-        }
+        Ok(scorebook::data::open(&self.dataset, split, self.data.as_deref())?)
     }
 
     fn begin(

@@ -8,6 +8,7 @@ mod eval;
 mod install;
 mod lab;
 mod run;
+mod sample;
 mod train;
 
 use std::ffi::OsStr;

@@ -48,6 +48,10 @@ fn options_that_do_not_fit_are_said_at_once() {
         (&["--power-ema", "0.5"], "`power_ema` is 0.5; expected a relative width"),
         (&["--schedule", "cosine", "--epochs", "1"], "`steps` is 468; expected more than the 500"),
         (&["--patience", "5", "--validate-every", "0"], "--patience needs the loss"),
+        (&["--network", "unet", "--blocks", "2"], "belong to --network residual-unet"),
+        (&["--network", "unet", "--by-class"], "belong to --network residual-unet"),
+        (&["--channels", "32,20"], "a multiple of 8 from 16 on"),
+        (&["--attention", "5"], "levels less than 3"),
         (&["--batch", "0"], "`batch` is 0; expected at least 1"),
         (&["--resume"], "holds no training to resume"),
     ] {
@@ -83,6 +87,8 @@ fn an_interrupt_saves_and_what_is_killed_is_resumed_without_a_step_twice() {
         (["--seed", "5"], "begun with another --seed"),
         (["--batch", "8"], "begun with another --batch"),
         (["--process", "ve"], "begun with another --process"),
+        (["--channels", "16,32"], "begun with another network"),
+        (["--network", "unet"], "begun with another network"),
         (["--optimizer", "sgd"], "goes on with the moments of AdamW"),
     ] {
         let error = fails(&mut train(&home, &["--resume", option[0], option[1]]), [""; 0]);
