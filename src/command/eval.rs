@@ -139,7 +139,11 @@ impl Eval {
             (None, None) => bail!("name a model, or --images, or --features with --reference"),
         };
         eprintln!("measuring {} images", generated.dim(0)?);
-        let comparison = ImageComparison::new(&net, &train, &test, self.reference_images)?;
+        // The floor takes no more of them than there are generated ones.
+        let mut others = Generator::new(0).permutation(test.len());
+        others.truncate(generated.dim(0)?);
+        let others = test.select(&others)?;
+        let comparison = ImageComparison::new(&net, &train, &others, self.reference_images)?;
         let mut report = comparison.report(&generated, &metrics)?;
         if let (Some(count), Some(model)) = (self.bits_per_dim, &model) {
             match self.bits_per_dim(model, &test, count, &device)? {
