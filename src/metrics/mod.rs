@@ -2,11 +2,13 @@
 
 mod kolmogorov_smirnov;
 mod maximum_mean_discrepancy;
+mod psnr;
 mod sliced_wasserstein;
 
 pub use crate::tensor::values;
 pub use kolmogorov_smirnov::{KsTest, ks_one_sample, ks_two_sample};
 pub use maximum_mean_discrepancy::{median_distance, mmd_squared};
+pub use psnr::psnr;
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};
 
 use crate::{Error, Result};
