@@ -73,9 +73,9 @@ pub mod prelude {
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::inverse::{
-        Blur, Clip, DiffPir, Downsample, Dps, DpsSampler, Draws, ExactLikelihood, ExactPosterior,
-        Grey, JacobianFree, Mask, Measurement, PiGdm, PosteriorScore, Projection, Replacement,
-        SubsampledFourier, TwistedParticles,
+        Blur, Clip, Denoised, DiffPir, Downsample, Dps, DpsSampler, Draws, ExactLikelihood,
+        ExactPosterior, Grey, Guidance, JacobianFree, LinearOperator, Mask, Measurement, Operator,
+        PiGdm, PosteriorScore, Projection, Replacement, SubsampledFourier, TwistedParticles,
     };
     pub use crate::likelihood::{
         BitsPerDim, Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood,

@@ -14,7 +14,7 @@ use candle_core::{DType, Device, Tensor};
 /// basis, and so is `(A Aᵀ + r I)⁻¹`, for any kernel.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Blur, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// let blur = Blur::gaussian(1.0, (8, 8))?;
 /// let x = Generator::new(7).normal((2, 3, 8, 8), &Device::Cpu)?;

@@ -8,7 +8,7 @@ use candle_core::Tensor;
 /// linear. What is cut has no derivative, so a measurement at an end says only that the value lies beyond.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Clip, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// let x = Tensor::new(&[[-2f32, 0.3, 0.9]], &Device::Cpu)?;
 /// let y = Clip { low: -1.0, high: 0.5 }.apply(&x)?;

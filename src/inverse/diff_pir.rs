@@ -25,7 +25,7 @@ use candle_core::Tensor;
 /// to 15 and algorithm 1.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;

@@ -12,7 +12,7 @@ use candle_core::Tensor;
 /// The blocks do not meet, so `A Aᵀ = I/factor²`.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Downsample, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 1, 4, 4))?;
 /// let y = Downsample { factor: 2 }.apply(&x)?;

@@ -49,7 +49,7 @@ impl Guidance for Dps {
 /// Source: Chung et al. 2023, algorithm 1 and appendix D.1.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;

@@ -7,7 +7,7 @@ use candle_core::Tensor;
 /// method made up.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// // Three draws for each of two points, in the order of `Measurement::repeat`.
 /// let x = Tensor::new(&[[1f32], [5.0], [2.0], [5.0], [3.0], [5.0]], &Device::Cpu)?;

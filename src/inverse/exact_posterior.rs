@@ -20,7 +20,7 @@ use std::{f64::consts::TAU, sync::Arc};
 /// something is measured, and its score none at `t = 0`.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// // x ~ N(0, [[2, 1], [1, 1]]), and x₁ = 1 was measured without noise: x₂ ~ N(½, ½).
 /// let prior = Gaussian::full([0.0, 0.0], &[[2.0, 1.0], [1.0, 1.0]])?;
@@ -107,7 +107,9 @@ impl ExactPosterior {
         };
         let posterior: Vec<f64> = (0..dim * dim).map(entry).collect();
         let (mut variances, axes) = symmetric_eigen(&posterior, dim);
-        variances.iter_mut().for_each(|variance| *variance = variance.max(0.0));
+        // What a measurement without noise leaves nothing of comes out as rounding.
+        let least = 1e-14 * covariance.iter().copied().fold(0.0, f64::max);
+        variances.iter_mut().filter(|variance| **variance < least).for_each(|v| *v = 0.0);
         let means = (0..dim).map(|i| (0..dim).map(|j| axes[j * dim + i] * mean[j]).sum()).collect();
         Ok(Self { weights: vec![1.0], means, variances, axes, dim, process: Arc::new(process) })
     }

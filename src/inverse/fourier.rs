@@ -16,7 +16,7 @@ use candle_core::{Device, Tensor};
 /// `-k`, so a mask must hold both or neither, and `A Aᵀ` is 1 where measured.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{LinearOperator, Operator, SubsampledFourier}};
+/// use scorebook::prelude::*;
 ///
 /// // Of the lowest frequency the mean is left.
 /// let lowest = SubsampledFourier::low_pass((4, 4), 0.5)?;

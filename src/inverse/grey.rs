@@ -13,7 +13,7 @@ use candle_core::Tensor;
 /// the colours into an orthonormal basis that starts with `w`, and masks the other two).
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Grey, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// let red = Tensor::new(&[1f32, 0.0, 0.0], &Device::Cpu)?.reshape((1, 3, 1, 1))?;
 /// assert_eq!(Grey::default().apply(&red)?.flatten_all()?.to_vec1::<f32>()?, [0.299]);

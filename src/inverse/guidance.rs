@@ -10,7 +10,7 @@ use std::fmt::Debug;
 /// `p_t(y|x_t) = ∫ p(y|x0) p(x0|x_t) dx0`; the methods differ in what they take for `p(x0|x_t)`. One of one's own:
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// /// Half of what DPS says.
 /// #[derive(Debug)]

@@ -12,7 +12,7 @@ use candle_core::Tensor;
 /// The measurement has the shape of `x`, and 0 where nothing is measured.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Mask, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// let mask = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
 /// let x = Tensor::new(&[[3f32, 4.0]], &Device::Cpu)?;

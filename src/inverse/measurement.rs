@@ -10,7 +10,7 @@ use std::sync::Arc;
 /// `y` is `[batch, ...]` with one measurement a sample, or `[1, ...]` for all samples.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Mask, Measurement}};
+/// use scorebook::prelude::*;
 ///
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
 /// // What stands in the place that is not measured does not matter.
@@ -59,7 +59,7 @@ impl Measurement {
     /// Measures `x` `[batch, ...]`, with noise from the generator.
     ///
     /// ```
-    /// use scorebook::{prelude::*, inverse::{Downsample, Measurement}};
+    /// use scorebook::prelude::*;
     ///
     /// let x = Tensor::zeros((2, 1, 28, 28), DType::F32, &Device::Cpu)?;
     /// let generator = &mut Generator::new(7);

@@ -10,7 +10,7 @@ use std::fmt::Debug;
 /// One of one's own needs `name` and `apply`; if it is linear, an adjoint as well:
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{LinearOperator, Operator}};
+/// use scorebook::prelude::*;
 ///
 /// /// The differences of neighbours on a circle.
 /// #[derive(Debug)]

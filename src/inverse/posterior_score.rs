@@ -15,7 +15,7 @@ use std::{fmt, sync::Arc};
 /// "Inverse problems"; Song et al. 2021, section 5.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// // The first coordinate of a point on a ring of eight clusters was measured: 2, give or take 0.1.
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);

@@ -13,7 +13,7 @@ use candle_core::{Device, Tensor};
 /// `(A Aᵀ + r I)⁻¹` is found by conjugate gradients.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::{Operator, Projection}};
+/// use scorebook::prelude::*;
 ///
 /// let sum = Projection::new(&Tensor::new(&[[1f64, 1.0]], &Device::Cpu)?, &[2])?;
 /// let x = Tensor::new(&[[3f64, 4.0]], &Device::Cpu)?;

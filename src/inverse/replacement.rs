@@ -29,7 +29,7 @@ use candle_core::Tensor;
 /// and appendix B.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
@@ -42,6 +42,25 @@ use candle_core::Tensor;
 /// let repaint = Replacement { steps: 20, resampling: 5, jump: 5, ..Replacement::repaint(measurement) };
 /// let sample = repaint.sample(&process, &score, &[16, 2], &mut Generator::new(7), &Device::Cpu)?;
 /// assert_eq!(sample.score_evaluations, 20 * 5 + 1);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// An interrupt keeps what was reached:
+///
+/// ```
+/// use scorebook::{prelude::*, interrupt};
+///
+/// let score = ScoreFunction::new(|x, t| {
+///     if t.to_vec1::<f32>()?[0] < 0.5 {
+///         interrupt::request();
+///     }
+///     Ok(x.neg()?)
+/// });
+/// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
+/// let measurement = Measurement::new(first, &Tensor::new(&[[2f32, 0.0]], &Device::Cpu)?, 0.0)?;
+/// let (process, sampler) = (VariancePreserving::default(), Replacement::new(measurement));
+/// let sample = sampler.sample(&process, &score, &[4, 2], &mut Generator::new(7), &Device::Cpu)?;
+/// assert!(sample.interrupted && (sample.times[0] - 0.5).abs() < 0.01);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[doc(alias = "RePaint")]

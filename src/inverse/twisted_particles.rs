@@ -15,7 +15,7 @@ use rand::Rng;
 /// guidance gets wrong, and resampled. With more and more particles its law is the posterior of the model that the steps
 /// make, whatever the guidance: the one method here that an approximate guidance does not bias.
 ///
-/// A step draws `x_s ~ N((x_t + v (s + ĝ))/r, v/r²)`, where `ĝ` is the guidance, and multiplies a particle's weight, which is
+/// A step draws `x_s ~ N((x_t + v (s + ĝ))/r, v)`, where `ĝ` is the guidance, and multiplies a particle's weight, which is
 /// `p̂(y|x_T)` at first, by `p(x_s|x_t) p̂(y|x_s)/(p(x_s|x_t, guided) p̂(y|x_t))`; at the end `p̂(y|x_0) = p(y|x_0)`. If the weights are those of fewer
 /// than half of the particles, `(Σ w)²/Σ w² < n/2`, they are drawn anew by systematic resampling, and in any case at the
 /// end. So the samples are not independent, and it takes one measurement only.
@@ -24,7 +24,7 @@ use rand::Rng;
 /// algorithm 1, with the variance of ΠGDM for the likelihood.
 ///
 /// ```
-/// use scorebook::{prelude::*, inverse::*};
+/// use scorebook::prelude::*;
 ///
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
@@ -108,7 +108,7 @@ impl Sampler for TwistedParticles {
                 }
             };
             let Transition { scale, variance, .. } = Transition::between(way.process, next, t);
-            let std = variance.sqrt() / scale;
+            let std = variance.sqrt();
             let shift = ((guidance * variance)? / scale)?;
             let mean = ((x + (score * variance)?)? / scale)?;
             let z = generator.normal_like(x)?;

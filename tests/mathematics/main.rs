@@ -10,6 +10,7 @@ mod distribution;
 mod exact_scores;
 mod fokker_planck;
 mod fused;
+mod inverse;
 mod likelihood;
 mod markov;
 mod metrics;
