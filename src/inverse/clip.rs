@@ -29,7 +29,7 @@ impl Operator for Clip {
     }
 
     fn apply(&self, x: &Tensor) -> Result<Tensor> {
-        if !(self.low < self.high) {
+        if self.low.is_nan() || self.high.is_nan() || self.low >= self.high {
             let expected = format!("a number above `low`, which is {}", self.low);
             return Err(Error::argument("high", self.high, expected));
         }

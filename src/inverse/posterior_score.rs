@@ -2,9 +2,9 @@
 
 use super::{Denoised, Guidance, Measurement};
 use crate::{
-    Result,
-    diffusion::{NoisingProcess, times_until},
-    score::Score,
+    Error, Result,
+    diffusion::{NoisingProcess, same_time, times_until},
+    score::{Score, checked_score},
 };
 use candle_core::Tensor;
 use std::{fmt, sync::Arc};
@@ -35,6 +35,7 @@ pub struct PosteriorScore {
     process: Arc<dyn NoisingProcess>,
     measurement: Measurement,
     guidance: Arc<dyn Guidance>,
+    most_noise: f64,
 }
 
 impl PosteriorScore {
@@ -46,7 +47,23 @@ impl PosteriorScore {
         guidance: impl Guidance + 'static,
     ) -> Self {
         let (prior, process) = (Arc::new(prior), Arc::new(process));
-        Self { prior, process, measurement, guidance: Arc::new(guidance) }
+        let (guidance, most_noise) = (Arc::new(guidance), f64::INFINITY);
+        Self { prior, process, measurement, guidance, most_noise }
+    }
+
+    /// Guides only where the noise level `ς(t) = σ/α` is at most `level`; above it the prior's score stands alone.
+    ///
+    /// For networks. Where there is far more noise than data, a measurement says next to nothing about the state, so the true
+    /// likelihood's score is next to nothing; but the guess `x̂0 = (x_t + σ² s)/α` magnifies the network's errors by `1/α`,
+    /// and those of its Jacobian too. Ten times the data's standard deviation loses nothing.
+    ///
+    /// # Errors
+    /// If `level` is not positive.
+    pub fn up_to_noise_level(self, level: f64) -> Result<Self> {
+        if level > 0.0 {
+            return Ok(Self { most_noise: level, ..self });
+        }
+        Err(Error::argument("level", level, "a positive noise level"))
     }
 
     /// What was measured.
@@ -55,6 +72,9 @@ impl PosteriorScore {
     }
 
     fn at(&self, x: &Tensor, t: f64, measurement: &Measurement) -> Result<Tensor> {
+        if self.process.noise_level(t) > self.most_noise {
+            return checked_score(&*self.prior, x, &same_time(t, x)?);
+        }
         let state = Denoised::at(&*self.process, &*self.prior, x, t)?;
         let likelihood = self.guidance.likelihood_score(&state, measurement)?.detach();
         Ok((state.score.detach() + likelihood)?)

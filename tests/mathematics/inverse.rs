@@ -366,7 +366,7 @@ fn exact_guidance_reaches_the_posterior_of_a_gaussian() {
             let score = PosteriorScore::new(prior, VP(), measurement.clone(), guidance);
             error(&law_of_flow(&score, 3), &expected)
         };
-        let pi_gdm = by(Box::new(PiGdm::default()));
+        let pi_gdm = by(Box::<PiGdm>::default());
         let jacobian_free = by(Box::new(JacobianFree));
         println!(
             "σ_y = {std}: exact {exact:.4}, ΠGDM {pi_gdm:.3}, Jacobian-free {jacobian_free:.3}"
@@ -443,7 +443,7 @@ fn methods_on_a_mixture() {
         ScoreFunction::new(move |x, t| Ok(((posterior.score(x, t)? * 2.0)? - prior.score(x, t)?)?))
     };
     assert!(off("twice the likelihood", &flow, &twice) > 0.02 + statistics * 0.5);
-    let pi_gdm = off("ΠGDM", &flow, &guided(Box::new(PiGdm::default())));
+    let pi_gdm = off("ΠGDM", &flow, &guided(Box::<PiGdm>::default()));
     off("Jacobian-free", &flow, &guided(Box::new(JacobianFree)));
     off("DPS", &ancestral, &guided(Box::new(Dps)));
     let particles = TwistedParticles {
@@ -484,6 +484,35 @@ fn replacement_is_biased_and_repaint_less() {
     off(&DiffPir { progress: false, ..DiffPir::new(measurement) });
 }
 
+/// On the way down the measured coordinate is `α y + σ z` at each time; and where nothing is measured, going up and down
+/// again keeps the law. Five standard errors of 4000, and what 100 steps err on a standard Gaussian.
+#[test]
+fn replacement_on_the_way() {
+    let standard = ScoreFunction::new(|x, _| Ok(x.neg()?));
+    let n = 4000;
+    let run = |values: &[f64], resampling| {
+        let measurement = Measurement::new(mask(values), &row(&[2.0, 0.0]), 0.0).unwrap();
+        let (steps, progress, record, jump) = (100, false, Some(5), 5);
+        let new = Replacement::new(measurement);
+        let sampler = Replacement { steps, progress, record, jump, resampling, ..new };
+        sampler.sample(&VP(), &standard, &[n, 2], &mut Generator::new(18), CPU).unwrap()
+    };
+    let standard_error = 5.0 / (n as f64).sqrt();
+    for resampling in [1, 3] {
+        let sample = run(&[1.0, 0.0], resampling);
+        assert_eq!(sample.times[1], VP().horizon() + (1e-3 - VP().horizon()) * 0.25);
+        for (x, t) in sample.trajectory.unwrap().iter().zip(sample.times).skip(1) {
+            let (scale, std) = (VP().mean_scale(t), VP().std(t));
+            let (mean, covariance) = moments(x);
+            assert!((mean[0] - 2.0 * scale).abs() <= standard_error * std + 1e-6, "{t}: {mean:?}");
+            assert!((covariance[0] - std * std).abs() <= 1.5 * standard_error * std * std + 1e-9);
+        }
+        let (mean, covariance) = moments(&run(&[0.0, 0.0], resampling).x);
+        assert!(mean[0].abs() < standard_error, "{mean:?}");
+        assert!((covariance[3] - 1.0).abs() < 0.05 + 1.5 * standard_error, "{covariance:?}");
+    }
+}
+
 /// Everything measured without noise: that is the answer. Nothing measured, or nothing to be learned: the prior.
 #[test]
 fn all_and_nothing_measured() {
@@ -514,7 +543,7 @@ fn all_and_nothing_measured() {
     let guidances = || -> Vec<Box<dyn Guidance>> {
         vec![
             Box::new(ExactLikelihood::new(law.clone())),
-            Box::new(PiGdm::default()),
+            Box::<PiGdm>::default(),
             Box::new(JacobianFree),
         ]
     };
@@ -602,11 +631,11 @@ fn what_cannot_be_is_an_error() {
     };
     let error = at(Box::new(Dps), make(0.0), &x, 0.5);
     assert!(error.starts_with("`std` is 0; expected a positive noise"), "{error}");
-    let error = at(Box::new(PiGdm::default()), make(0.0), &x, 0.0);
+    let error = at(Box::<PiGdm>::default(), make(0.0), &x, 0.0);
     assert!(error.starts_with("`t` is 0; expected a positive time"), "{error}");
     let error = at(Box::new(PiGdm { data_std: 0.0 }), make(0.1), &x, 0.5);
     assert!(error.starts_with("`data_std` is 0; expected"), "{error}");
-    let error = at(Box::new(PiGdm::default()), clipped.clone(), &x, 0.5);
+    let error = at(Box::<PiGdm>::default(), clipped.clone(), &x, 0.5);
     let expected = "`operator` is clipping; expected a linear operator for ΠGDM; `Dps` takes any";
     assert_eq!(error, expected);
     let error = at(Box::new(JacobianFree), make(0.1).repeat(2).unwrap(), &x, 0.5);
@@ -615,6 +644,16 @@ fn what_cannot_be_is_an_error() {
         at(Box::new(ExactLikelihood::new(law.clone())), make(0.1).repeat(3).unwrap(), &x, 0.5);
     assert!(error.contains("that of one measurement"), "{error}");
     assert!(ExactPosterior::of_mixture(&law, &clipped, VP()).is_err());
+    let score = PosteriorScore::new(prior.clone(), VP(), make(0.1), PiGdm::default());
+    let error = score.clone().up_to_noise_level(0.0).unwrap_err().to_string();
+    assert_eq!(error, "`level` is 0; expected a positive noise level");
+    // Above the level the prior stands alone, below it nothing changes.
+    let level = VP().noise_level(0.5);
+    let limited = score.clone().up_to_noise_level(level).unwrap();
+    for (t, same) in [(0.49, &score as &dyn Score), (0.51, &prior)] {
+        let t = all_times(t, 3);
+        assert!(gap(&limited.score(&x, &t).unwrap(), &same.score(&x, &t).unwrap()) < 1e-12);
+    }
     let three = Measurement::new(mask(&[1.0, 0.0, 1.0]), &row(&[0.0; 3]), 0.1).unwrap();
     assert!(ExactPosterior::of_mixture(&law, &three, VP()).is_err());
     assert!(ExactPosterior::of_gaussian(&Gaussian::standard(2), &three, VP()).is_err());
