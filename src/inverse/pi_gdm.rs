@@ -18,7 +18,11 @@ use candle_core::Tensor;
 /// equations 7 and 8, with `s = 1` there.
 #[derive(Clone, Copy, Debug)]
 pub struct PiGdm {
-    /// The standard deviation `s` of the data, about which `r_t` saturates. 1 in the paper; images from -1 to 1 have less.
+    /// The standard deviation `s` of the data, at which `r_t` saturates; 1 in the paper.
+    ///
+    /// A change of `x̂0` is answered by `Cov(x0|x_t)/(r_t² + σ_y²)` times itself, so where `r_t²` is less than the variance along
+    /// the widest principal direction, a sampler with few steps overshoots. For images take the standard deviation along
+    /// that direction, several times that of one pixel, since pixels hang together.
     pub data_std: f64,
 }
 

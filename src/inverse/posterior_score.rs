@@ -17,10 +17,10 @@ use std::{fmt, sync::Arc};
 /// ```
 /// use scorebook::prelude::*;
 ///
-/// // The first coordinate of a point on a ring of eight clusters was measured: 2, give or take 0.1.
+/// // The first coordinate of a point on a ring of eight clusters was measured: 2.2, give or take 0.1.
 /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
 /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
-/// let measurement = Measurement::new(first, &Tensor::new(&[[2f32, 0.0]], &Device::Cpu)?, 0.1)?;
+/// let measurement = Measurement::new(first, &Tensor::new(&[[2.2f32, 0.0]], &Device::Cpu)?, 0.1)?;
 /// let prior = MixtureScore::new(law.clone(), process);
 /// let posterior = PosteriorScore::new(prior, process, measurement, ExactLikelihood::new(law));
 /// let sampler = Ancestral { steps: 100, ..Default::default() };
@@ -55,7 +55,7 @@ impl PosteriorScore {
     ///
     /// For networks. Where there is far more noise than data, a measurement says next to nothing about the state, so the true
     /// likelihood's score is next to nothing; but the guess `x̂0 = (x_t + σ² s)/α` magnifies the network's errors by `1/α`,
-    /// and those of its Jacobian too. Ten times the data's standard deviation loses nothing.
+    /// and those of its Jacobian too. A level well above the data's standard deviation loses next to nothing.
     ///
     /// # Errors
     /// If `level` is not positive.
