@@ -16,6 +16,7 @@
 //! | score matching: explicit, implicit, denoising | [`train`] |
 //! | from noise to data: the samplers | [`sample`] |
 //! | how likely data are | [`likelihood`] |
+//! | what was it, if this was measured? | [`inverse`] |
 //! | data sets, and distances between samples and laws | [`data`], [`metrics`] |
 //!
 //! Beside them stand the base rooms, which everyone may use ([`tensor`], [`device`], [`interrupt`], [`progress`],
@@ -41,6 +42,7 @@ pub mod distribution;
 pub mod error;
 pub mod fokker_planck;
 pub mod interrupt;
+pub mod inverse;
 pub mod likelihood;
 pub mod markov;
 pub mod metrics;
@@ -70,6 +72,11 @@ pub mod prelude {
     };
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
+    pub use crate::inverse::{
+        Blur, Clip, Denoised, DiffPir, Downsample, Dps, DpsSampler, Draws, ExactLikelihood,
+        ExactPosterior, Grey, Guidance, JacobianFree, LinearOperator, Mask, Measurement, Operator,
+        PiGdm, PosteriorScore, Projection, Replacement, SubsampledFourier, TwistedParticles,
+    };
     pub use crate::likelihood::{
         BitsPerDim, Dequantisation, Derivative, Divergence, Estimate, FlowSolver, Likelihood,
         LogLikelihood, LowerBound, Probe, ScoreKl, VariationalBound, Waypoint, prior_log_prob,

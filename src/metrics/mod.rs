@@ -24,6 +24,7 @@ mod maximum_mean_discrepancy;
 mod memorisation;
 mod neighbours;
 mod precision_recall;
+mod psnr;
 mod sliced_wasserstein;
 
 pub use crate::tensor::values;
@@ -38,6 +39,7 @@ pub use kolmogorov_smirnov::{KsTest, ks_one_sample, ks_two_sample};
 pub use maximum_mean_discrepancy::{median_distance, mmd_squared};
 pub use memorisation::Memorisation;
 pub use precision_recall::{PrecisionRecall, precision_recall};
+pub use psnr::psnr;
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};
 
 use crate::{Error, Result};

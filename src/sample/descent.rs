@@ -61,8 +61,18 @@ impl Way<'_> {
         start: &Tensor,
         step: impl FnMut(&Tensor, f64, f64) -> Result<Tensor>,
     ) -> Result<Solution> {
+        self.march_along(self.times, start, step)
+    }
+
+    /// The same along other times, for samplers that have a step of their own to 0, or steps within a step.
+    pub(crate) fn march_along(
+        &self,
+        times: &[f64],
+        start: &Tensor,
+        step: impl FnMut(&Tensor, f64, f64) -> Result<Tensor>,
+    ) -> Result<Solution> {
         let saving = Saving { record: self.record, progress: self.progress, ..Default::default() };
-        March { times: self.times, saving, label: self.name }.run(start, step)
+        March { times, saving, label: self.name }.run(start, step)
     }
 
     /// For samplers that divide by `σ(t)` at the start of a step.

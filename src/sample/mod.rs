@@ -58,3 +58,4 @@ pub use reverse_diffusion::ReverseDiffusion;
 pub use reverse_euler_maruyama::ReverseEulerMaruyama;
 pub use sampler::{Sample, Sampler};
 pub use spacing::Spacing;
+pub(crate) use transition::Transition;

@@ -8,7 +8,7 @@ use crate::diffusion::NoisingProcess;
 /// These are the chains of SMLD (`r = 1`, `v = σ_i² - σ_{i-1}²`) and DDPM (`r = √(1-β_i)`, `v = β_i`), for any
 /// process and any two times.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Transition {
+pub(crate) struct Transition {
     pub scale: f64,
     pub variance: f64,
     /// `σ(s) √v/σ(t)`, the standard deviation of `x(s)` given `x(t)` and the data (Ho et al. 2020, equation 7).

@@ -13,6 +13,7 @@ mod exact_scores;
 mod fokker_planck;
 mod fused;
 mod image_metrics;
+mod inverse;
 mod likelihood;
 mod markov;
 mod metrics;
