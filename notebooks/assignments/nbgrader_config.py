@@ -1,0 +1,18 @@
+"""nbgrader's settings for the problem sets. Run its commands in this folder."""
+
+c = get_config()  # noqa: F821, nbgrader defines it
+
+c.CourseDirectory.course_id = "scorebook"
+
+# What stands in a student's copy where the solution was. It compiles, and panics when a check calls it.
+c.ClearSolutions.code_stub = {"rust": "// YOUR CODE HERE\ntodo!()"}
+c.ClearSolutions.begin_solution_delimeter = "// BEGIN SOLUTION"
+c.ClearSolutions.end_solution_delimeter = "// END SOLUTION"
+c.ClearHiddenTests.begin_test_delimeter = "// BEGIN HIDDEN TESTS"
+c.ClearHiddenTests.end_test_delimeter = "// END HIDDEN TESTS"
+
+# Seconds. The first cell of a kernel takes longest, compilation included; a cell that takes longer than the limit is
+# interrupted and has failed, and those after it are graded all the same.
+c.ExecutePreprocessor.timeout = 90
+c.ExecutePreprocessor.startup_timeout = 300
+c.ExecutePreprocessor.iopub_timeout = 30
