@@ -185,13 +185,17 @@ class Course:
     def nbgrader(self, command, *arguments, at=None):
         begun = time.time()
         call = [sys.executable, "-m", "nbgrader", command, *arguments, *self.exchange]
-        done = subprocess.run(call, cwd=at or self.root, capture_output=True, text=True, timeout=3600)
+        # A file, not a pipe: a kernel that is kept warm for the next command would hold a pipe open.
+        with tempfile.TemporaryFile("w+") as said:
+            done = subprocess.run(call, cwd=at or self.root, stdin=subprocess.DEVNULL, stdout=said, stderr=said, timeout=3600)
+            said.seek(0)
+            text = said.read()
         say(begun, f"nbgrader {command}")
-        return done
+        return done.returncode, text
 
     def succeeds(self, command, *arguments, at=None):
-        done = self.nbgrader(command, *arguments, at=at)
-        check(f"nbgrader {command}", done.returncode == 0, done.stderr[-3000:])
+        code, text = self.nbgrader(command, *arguments, at=at)
+        check(f"nbgrader {command}", code == 0, text[-3000:])
 
     def generate(self):
         for name in SETS:
