@@ -12,7 +12,7 @@ c.ClearHiddenTests.begin_test_delimeter = "// BEGIN HIDDEN TESTS"
 c.ClearHiddenTests.end_test_delimeter = "// END HIDDEN TESTS"
 
 # For zip_collect: files are named STUDENT_SET.ipynb, as `ada_1-sampling.ipynb`.
-c.FileNameCollectorPlugin.named_regexp = r"(?P<student_id>[^_]+)_(?P<file_id>[0-9a-z-]+)"
+c.FileNameCollectorPlugin.named_regexp = r"(?:.*/)?(?P<student_id>[^/_]+)_(?P<file_id>[0-9a-z-]+)"
 
 # Seconds. The first cell of a kernel takes longest, compilation included; a cell that takes longer than the limit is
 # interrupted and has failed, and those after it are graded all the same.
