@@ -14,8 +14,15 @@ c.ClearHiddenTests.end_test_delimeter = "// END HIDDEN TESTS"
 # For zip_collect: files are named STUDENT_SET.ipynb, as `ada_1-sampling.ipynb`.
 c.FileNameCollectorPlugin.named_regexp = r"(?:.*/)?(?P<student_id>[^/_]+)_(?P<file_id>[0-9a-z-]+)"
 
-# Seconds. The first cell of a kernel takes longest, compilation included; a cell that takes longer than the limit is
-# interrupted and has failed, and those after it are graded all the same.
-c.ExecutePreprocessor.timeout = 90
-c.ExecutePreprocessor.startup_timeout = 300
-c.ExecutePreprocessor.iopub_timeout = 30
+
+
+def limit(cell):
+    """Seconds that a cell may take, compilation included; then it is interrupted and has failed, and those after it are
+    graded all the same. The first cell may have to wait for the kernel."""
+    return 600 if cell.metadata.get("nbgrader", {}).get("grade_id") == "set-up" else 60
+
+
+c.ExecutePreprocessor.timeout_func = limit
+c.ExecutePreprocessor.startup_timeout = 600
+# What an interrupted cell may take to stop: if need be its process is ended and started anew.
+c.ExecutePreprocessor.iopub_timeout = 300
