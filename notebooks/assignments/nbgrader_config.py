@@ -15,7 +15,6 @@ c.ClearHiddenTests.end_test_delimeter = "// END HIDDEN TESTS"
 c.FileNameCollectorPlugin.named_regexp = r"(?:.*/)?(?P<student_id>[^/_]+)_(?P<file_id>[0-9a-z-]+)"
 
 
-
 def limit(cell):
     """Seconds that a cell may take, compilation included; then it is interrupted and has failed, and those after it are
     graded all the same. The first cell may have to wait for the kernel."""
