@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, unit, integration and doc tests,
-# Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, and the tour in JupyterLab in a headless browser.
+# Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, the problem sets by nbgrader, and the tour in
+# JupyterLab in a headless browser.
 #
 # Prints what each part took, and as its last line `N passed, N failed`. SCOREBOOK_TARGET names the target folder (by
 # default one in the user's cache, which a second clone finds warm); SCOREBOOK_SKIP a list of parts to leave out.
@@ -53,7 +54,7 @@ environment() {
         "$scratch_python" -m pip install --quiet -r tests/python/requirements.txt || return 1
         cp tests/python/requirements.txt "$wanted"
     fi
-    "$scratch_python" -c 'import jupyterlab, nbclient, playwright' || return 1
+    "$scratch_python" -c 'import jupyterlab, nbclient, nbgrader, playwright' || return 1
     command -v chromium >/dev/null || { as_root apt-get update -qq && as_root apt-get install -y -qq chromium >/dev/null; } || return 1
     chromium --version
 }
@@ -94,6 +95,7 @@ part narrow narrow
 part doctests cargo test --release --locked --no-fail-fast --doc
 part conformance python tests/python/conformance.py
 part notebooks python tests/python/notebooks.py
+part assignments python tests/python/assignments.py
 part browser python tests/python/browser.py "$scorebook"
 
 echo
