@@ -17,4 +17,7 @@ fn what_the_model_does_not_know_is_told() {
     refused(plain, &["--class", "Boot"], "the model was trained without labels");
     refused(plain, &["--guidance", "1"], "--guidance needs something to guide to");
     refused(plain, &["--attribute", "hair"], "expected NAME=VALUE, such as hair=brown");
+    let faces = "pixel-faces-16.safetensors";
+    refused(faces, &["--class", "Boot"], "hair, glasses, hat, beard, mouth, skin");
+    refused(faces, &["--attribute", "hair=blue"], "a value of hair: short, long");
 }

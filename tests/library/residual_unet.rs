@@ -45,10 +45,8 @@ fn small() -> ResidualUnet {
 }
 
 fn labels(rows: &[[u32; 2]]) -> Condition {
-    Condition {
-        labels: Some(Tensor::from_slice(rows.as_flattened(), (rows.len(), 2), CPU).unwrap()),
-        ..Default::default()
-    }
+    let labels = Tensor::from_vec(rows.concat(), (rows.len(), 2), CPU).unwrap();
+    Condition { labels: Some(labels), ..Default::default() }
 }
 
 fn largest(x: &Tensor) -> f64 {
@@ -169,7 +167,7 @@ fn untrained_it_predicts_what_gaussian_data_would_have() {
 
 /// Images of two classes, with a bright upper or left half, and what is drawn in the other half by a second attribute.
 fn halves(count: usize) -> ImageSet {
-    let (mut bytes, mut sides, mut shades) = (vec![], vec![], vec![]);
+    let (mut bytes, mut sides, mut shades): (Vec<u8>, _, _) = (vec![], vec![], vec![]);
     for i in 0..count {
         let (side, shade) = (i % 2, i / 2 % 3);
         sides.push(side as u8);
@@ -445,8 +443,8 @@ fn guidance_is_the_score_of_the_class_to_a_power() {
     let x = Generator::new(3).normal((6, 2), CPU).unwrap().to_dtype(DType::F64).unwrap();
     let t = Tensor::new(&[0.01f64, 0.05, 0.1, 0.2, 0.4, 0.9], CPU).unwrap();
     let classes_of = [0usize, 1, 1, 0, 0, 1];
-    let rows: Vec<[u32; 1]> = classes_of.iter().map(|c| [*c as u32]).collect();
-    let given = Tensor::from_slice(rows.as_flattened(), (6, 1), CPU).unwrap();
+    let rows = classes_of.map(|class| class as u32);
+    let given = Tensor::new(&rows, CPU).unwrap().unsqueeze(1).unwrap();
     for w in [-1.0, -0.5, 0.0, 0.7, 3.0] {
         // log p(x) + (1+w) log p(c|x), without the constant log p(c).
         let log_power = |x: &Tensor| -> Vec<f64> {
