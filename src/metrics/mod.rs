@@ -14,7 +14,6 @@
 mod attributes;
 mod eigenvalues;
 mod features;
-mod fidelity;
 mod frechet;
 mod histogram;
 mod image_comparison;
@@ -26,11 +25,11 @@ mod neighbours;
 mod precision_recall;
 mod psnr;
 mod sliced_wasserstein;
+mod ssim;
 
 pub use crate::tensor::values;
 pub use attributes::accuracy;
 pub use features::Features;
-pub use fidelity::{psnr, ssim};
 pub use frechet::{Moments, frechet_distance};
 pub use histogram::ClassHistogram;
 pub use image_comparison::{FeatureComparison, ImageComparison, ImageMetric, ImageReport, Measure};
@@ -41,6 +40,7 @@ pub use memorisation::Memorisation;
 pub use precision_recall::{PrecisionRecall, precision_recall};
 pub use psnr::psnr;
 pub use sliced_wasserstein::{sliced_wasserstein, wasserstein};
+pub use ssim::ssim;
 
 use crate::{Error, Result};
 use candle_core::Tensor;

@@ -186,7 +186,7 @@ fn a_classifier_learns_what_is_plain_to_see() {
         let training = Classification { steps: 400, batch: 40, learning_rate: 5e-3, seed: 3 };
         let report = training.run(&classifier, &train, |_, _| {}).unwrap();
         let after = right(&mut Generator::new(95));
-        // Chance is ½ and ⅓: of 120 images 0.95 is never chance.
+        // Chance is ½ and ⅓ and has a standard deviation of 0.05 in 120 images: what is more than 5 of them above is learned.
         assert!(before[0] < 0.8 && before[1] < 0.6, "{before:?}");
         assert!(after[0] > 0.95 && after[1] > 0.9, "{after:?}");
         assert!(report.losses.len() == 400 && !report.interrupted);

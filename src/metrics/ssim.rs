@@ -1,29 +1,8 @@
-//! How near one image is to another: PSNR and SSIM.
+//! The structural similarity of images.
 
 use crate::tensor::{self, values};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
-
-/// The peak signal-to-noise ratio `10 log₁₀(range²/mean (x - y)²)` of each image of `x` `[batch, ...]` against that of `y`,
-/// in dB; infinite for equal ones. `range` is 2 for images from -1 to 1.
-///
-/// ```
-/// use scorebook::{prelude::*, metrics::psnr};
-///
-/// let x = Tensor::zeros((2, 1, 4, 4), DType::F32, &Device::Cpu)?;
-/// let found = psnr(&x, &(&x + 0.2)?, 2.0)?;
-/// assert!((found[0] - 20.0).abs() < 1e-5);
-/// # Ok::<(), scorebook::Error>(())
-/// ```
-///
-/// # Errors
-/// If the shapes differ, or `range` is not positive.
-pub fn psnr(x: &Tensor, y: &Tensor, range: f64) -> Result<Vec<f64>> {
-    check(x, y, range)?;
-    let (x, y) = (x.to_dtype(DType::F64)?, y.to_dtype(DType::F64)?);
-    let squares = values(&(x - y)?.sqr()?.flatten_from(1)?.mean(1)?)?;
-    Ok(squares.into_iter().map(|square| 10.0 * (range * range / square).log10()).collect())
-}
 
 /// The structural similarity of each image of `x` `[batch, channels, height, width]` with that of `y`, at most 1, the mean
 /// over the channels and over the places of a Gaussian window of 11×11 pixels with the standard deviation 1.5 that lies
