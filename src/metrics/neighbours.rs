@@ -48,6 +48,9 @@ fn for_each_row<S: Send>(
     Ok(true)
 }
 
+/// Rows with the squares of their distances, nearest first.
+pub(super) type Neighbours = Vec<(f64, usize)>;
+
 /// For each row of `x` its `count` nearest rows of `y` with the squared distances, nearest first; `own` leaves out the row
 /// of the same number, for `x` among itself. `None` if an interrupt ended it early.
 pub(super) fn nearest(
@@ -55,7 +58,7 @@ pub(super) fn nearest(
     y: &Tensor,
     count: usize,
     own: bool,
-) -> Result<Option<Vec<Vec<(f64, usize)>>>> {
+) -> Result<Option<Vec<Neighbours>>> {
     let (x, y) = (x.to_dtype(DType::F32)?, y.to_dtype(DType::F32)?);
     let mut found: Vec<Vec<(f32, usize)>> = vec![vec![]; x.dim(0)?];
     let whole = for_each_row(&x, &y, &mut found, |best, i, from, row| {

@@ -155,6 +155,32 @@ fn headed(line: &str, network: &dyn Network) -> Bundle {
         .with("text/plain", heading)
 }
 
+/// A table of the numbers beside their floor.
+impl Display for ImageReport {
+    fn bundle(&self) -> Bundle {
+        let number = |value: f64, error: Option<f64>| {
+            let digits = |x: f64| {
+                if x.abs() < 0.01 && x != 0.0 { format!("{x:.2e}") } else { format!("{x:.4}") }
+            };
+            error.map_or(digits(value), |error| format!("{} ± {}", digits(value), digits(error)))
+        };
+        let row = |measure: &Measure| {
+            let floor = measure.floor.map(|floor| number(floor, measure.floor_standard_error));
+            [
+                measure.name.clone(),
+                number(measure.value, measure.standard_error),
+                floor.unwrap_or_default(),
+            ]
+        };
+        let header = [
+            format!("by {}", self.net),
+            format!("{} images", self.images),
+            format!("floor: {} real images", self.floor_images),
+        ];
+        Table::new(header, self.measures.iter().map(row)).bundle()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -234,31 +260,5 @@ mod tests {
         let svg = report.figure().unwrap().svg().unwrap();
         assert!(svg.contains("means of 25 steps") && svg.contains("held-out samples"));
         assert_eq!(plain(&Report::default().bundle()), "Report of 0 steps in 0.0 s");
-    }
-}
-
-/// A table of the numbers beside their floor.
-impl Display for ImageReport {
-    fn bundle(&self) -> Bundle {
-        let number = |value: f64, error: Option<f64>| {
-            let digits = |x: f64| {
-                if x.abs() < 0.01 && x != 0.0 { format!("{x:.2e}") } else { format!("{x:.4}") }
-            };
-            error.map_or(digits(value), |error| format!("{} ± {}", digits(value), digits(error)))
-        };
-        let row = |measure: &Measure| {
-            let floor = measure.floor.map(|floor| number(floor, measure.floor_standard_error));
-            [
-                measure.name.clone(),
-                number(measure.value, measure.standard_error),
-                floor.unwrap_or_default(),
-            ]
-        };
-        let header = [
-            format!("by {}", self.net),
-            format!("{} images", self.images),
-            format!("floor: {} real images", self.floor_images),
-        ];
-        Table::new(header, self.measures.iter().map(row)).bundle()
     }
 }
