@@ -47,7 +47,7 @@ pub struct Unpacked {
 /// Writes the notebooks to `folder`. A file that is there already is the reader's and stays.
 pub fn unpack_notebooks(folder: &Path) -> Result<Unpacked> {
     let mut unpacked = Unpacked::default();
-    for (path, contents) in files(&NOTEBOOKS) {
+    for (path, contents) in book() {
         let target = folder.join(path);
         match fs::read(&target) {
             Ok(there) if there == contents => {}
@@ -64,6 +64,11 @@ pub fn unpack_notebooks(folder: &Path) -> Result<Unpacked> {
 /// The data sets and weights in the binary: their paths below `datasets`, and their sizes in bytes.
 pub fn datasets() -> impl Iterator<Item = (&'static Path, usize)> {
     files(&DATASETS).map(|(path, contents)| (path, contents.len()))
+}
+
+/// The notebooks for readers: the problem sets hold their solutions, and stay with the instructor's clone.
+fn book() -> impl Iterator<Item = (&'static Path, &'static [u8])> {
+    files(&NOTEBOOKS).filter(|(path, _)| !path.starts_with("assignments"))
 }
 
 /// Whether `folder` holds this package in this version.
@@ -96,8 +101,10 @@ fn unpack_library(folder: &Path) -> Result<PathBuf> {
 fn write_library(folder: &Path) -> Result<()> {
     write(&folder.join("Cargo.toml"), library_manifest(MANIFEST).as_bytes())?;
     write(&folder.join("Cargo.lock"), LOCK.as_bytes())?;
-    for (name, directory) in [("src", &SOURCE), ("notebooks", &NOTEBOOKS), ("datasets", &DATASETS)]
-    {
+    for (path, contents) in book() {
+        write(&folder.join("notebooks").join(path), contents)?;
+    }
+    for (name, directory) in [("src", &SOURCE), ("datasets", &DATASETS)] {
         fs::create_dir_all(folder.join(name))
             .with_context(|| format!("cannot create {}", folder.join(name).display()))?;
         for (path, contents) in files(directory) {

@@ -12,7 +12,7 @@
 //! the kernel ends, the door does. A kernel serves in another's place only if that one would have been the same: the
 //! same program, library and environment.
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{BufRead, BufReader, ErrorKind, IsTerminal, Read, Write};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -77,7 +77,11 @@ pub fn command(keeper: u32) -> std::io::Result<Command> {
     command.args(["standby", "--keeper", &keeper.to_string()]);
     command.env(KEEPER_VARIABLE, keeper.to_string());
     // A group of its own: Ctrl-C in the keeper's terminal is not for it.
-    command.stdin(Stdio::null()).process_group(0);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).process_group(0);
+    // A pipe that it held open would never end for who reads the keeper's output.
+    if !std::io::stderr().is_terminal() {
+        command.stderr(Stdio::null());
+    }
     Ok(command)
 }
 
