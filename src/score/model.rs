@@ -63,7 +63,7 @@ impl Model {
         Ok(model)
     }
 
-    /// The model of a name that is shipped in `datasets/weights`: `fashion-mnist`.
+    /// The model of a name that is shipped in `datasets/weights`: `fashion-mnist`, `pixel-faces-16`.
     ///
     /// # Errors
     /// If there is none of that name.

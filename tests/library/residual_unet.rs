@@ -175,7 +175,7 @@ fn halves(count: usize) -> ImageSet {
         for y in 0..8usize {
             for x in 0..8usize {
                 let bright = if side == 0 { y < 4 } else { x < 4 };
-                bytes.push(if bright { 230u8 } else { [10, 60, 110][shade] });
+                bytes.push(if bright { 230 } else { [10, 60, 110][shade] });
             }
         }
     }
@@ -255,11 +255,11 @@ fn a_batch_in_parts_drops_what_the_whole_batch_drops() {
         training.run(&data, 3, |_| {}).unwrap().losses
     };
     let (whole, by_parts, none) = (run(1, 0.3), run(3, 0.3), run(1, 0.0));
-    for i in 0..3 {
-        let (whole, by_parts, none) = (whole[i], by_parts[i], none[i]);
-        assert!((by_parts / whole - 1.0).abs() < 1e-5, "{by_parts} is not {whole}");
-        assert!((none / whole - 1.0).abs() > 2e-4, "{none} without dropout, {whole} with it");
-    }
+    let apart = |a: &[f64], b: &[f64]| {
+        a.iter().zip(b).map(|(a, b)| (a / b - 1.0).abs()).fold(0.0, f64::max)
+    };
+    assert!(apart(&by_parts, &whole) < 1e-4, "{by_parts:?} is not {whole:?}");
+    assert!(apart(&none, &whole) > 1e-3, "{none:?} without dropout, {whole:?} with it");
 }
 
 /// 6 standard errors of a share of 20,000 are 0.021 at most.
