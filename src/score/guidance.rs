@@ -13,9 +13,9 @@ use candle_core::Tensor;
 /// // Data of two classes, one left and one right.
 /// let process = VariancePreserving::default();
 /// let gaussian = |mean: f64| -> scorebook::Result<MixtureScore> {
-///     Ok(MixtureScore::new(Mixture::new([1.0], [[mean]], [0.1])?, process))
+///     Ok(MixtureScore::new(Mixture::new([1.0], [vec![mean]], [0.1])?, process))
 /// };
-/// let both = Mixture::new([0.5, 0.5], [[-1.0], [1.0]], [0.1, 0.1])?;
+/// let both = Mixture::new([0.5, 0.5], [vec![-1.0], vec![1.0]], [0.1, 0.1])?;
 /// let by_class = ByClass::new(MixtureScore::new(both, process), [gaussian(-1.0)?, gaussian(1.0)?]);
 /// let right = Given { score: by_class, labels: Tensor::new(&[[1u32]], &Device::Cpu)? };
 /// let sampler = ProbabilityFlow { steps: 30, ..Default::default() };
@@ -51,8 +51,8 @@ impl<S: Score> Score for Given<S> {
 /// use scorebook::{prelude::*, score::{ByClass, ClassifierFreeGuidance, Given}};
 ///
 /// let process = VariancePreserving::default();
-/// let one = |m: f64| Mixture::new([1.0], [[m]], [0.5]);
-/// let whole = Mixture::new([0.5, 0.5], [[-1.0], [1.0]], [0.5, 0.5])?;
+/// let one = |m: f64| Mixture::new([1.0], [vec![m]], [0.5]);
+/// let whole = Mixture::new([0.5, 0.5], [vec![-1.0], vec![1.0]], [0.5, 0.5])?;
 /// let score = ByClass::new(
 ///     MixtureScore::new(whole.clone(), process),
 ///     [MixtureScore::new(one(-1.0)?, process), MixtureScore::new(one(1.0)?, process)],
