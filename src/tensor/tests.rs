@@ -1,5 +1,6 @@
 //! The ops against candle's own and against finite differences.
 
+use super::tape::{Added, Buffers, Map, Tape};
 use super::*;
 use crate::random::Generator;
 use candle_core::{DType, Device, Var};
@@ -203,6 +204,91 @@ fn a_block_is_its_parts() {
             let norm = norm(&a[3..], groups);
             conv_norm_silu(&[&a[0], &a[1]], &a[2], convolution, &norm).unwrap()
         });
+    }
+}
+
+/// A layer of a tape as a function of tensors, the first of which are its maps.
+fn of_tape(a: &[Tensor], maps: usize, layer: impl Fn(&Tape, &[Map]) -> Map) -> Tensor {
+    let tape = Tape::new(&a[0], &Buffers::default());
+    let maps: Vec<Map> = a[..maps].iter().map(|x| tape.leaf(x).unwrap()).collect();
+    let result = layer(&tape, &maps);
+    tape.finish(result).unwrap()
+}
+
+/// Where the kernels are ours (F32) and where candle's ops do the work (F64): values and all derivatives.
+#[test]
+fn layers_of_a_tape_are_their_compositions() {
+    let mut generator = Generator::new(12);
+    let mut of = |shape: &[usize]| normal(&mut generator, shape, DType::F64);
+    // Numbers of pixels and channels on both sides of a vector.
+    for (b, h, w, c) in [(3, 2, 3, 5), (2, 4, 4, 16), (5, 3, 6, 24), (1, 7, 7, 40)] {
+        let all = of(&[b, h, w, 3 * c]);
+        check_derivatives(std::slice::from_ref(&all), |a| {
+            of_tape(a, 1, |tape, maps| tape.attention(&maps[0]).unwrap())
+        });
+        check_against_f64(&[all], 1e-4, |a| {
+            of_tape(a, 1, |tape, maps| tape.attention(&maps[0]).unwrap())
+        });
+        let arguments = [of(&[b, h, w, c]), of(&[b, h, w, 7]), of(&[7, c]), of(&[7])];
+        check_against_f64(&arguments, 1e-4, |a| {
+            of_tape(a, 2, |tape, maps| tape.linear(&maps[0], &a[2], &a[3], Some(&maps[1])).unwrap())
+        });
+        let arguments = [of(&[b, c]), of(&[7, c]), of(&[7])];
+        check_against_f64(&arguments, 1e-4, |a| {
+            of_tape(a, 1, |tape, maps| tape.linear(&maps[0], &a[1], &a[2], None).unwrap())
+        });
+        // Two maps as one, with a bias and a residual, and the same map twice.
+        let (bias, residual) = (of(&[6]), of(&[b, h, w, 6]));
+        let arguments =
+            [of(&[b, h, w, c]), of(&[b, h, w, 4]), residual, of(&[6, c + 4, 3, 3]), bias];
+        let convolution = Convolution { stride: 1, padding: 1, transposed: None };
+        check_against_f64(&arguments, 1e-4, |a| {
+            of_tape(a, 3, |tape, maps| {
+                let added = Added { bias: Some(&a[4]), residual: Some(&maps[2]) };
+                let both = [&maps[0], &maps[1]];
+                let y = tape.convolution(&both, &a[3], convolution, added).unwrap();
+                let twice = Added { residual: Some(&y), ..Default::default() };
+                let again = a[3].narrow(1, 0, 6.min(c + 4)).unwrap().contiguous().unwrap();
+                match again.dims()[1] {
+                    6 => tape.convolution(&[&y], &again, convolution, twice).unwrap(),
+                    _ => y,
+                }
+            })
+        });
+        let (x, factors) = (of(&[b, h, w, c]), of(&[b, h, w, c]));
+        check_against_f64(&[x], 1e-4, |a| {
+            of_tape(a, 1, |tape, maps| {
+                let factors = factors.to_dtype(a[0].dtype()).unwrap();
+                tape.silu(&tape.times(&maps[0], factors).unwrap()).unwrap()
+            })
+        });
+    }
+}
+
+#[test]
+fn what_does_not_fit_on_a_tape_is_an_error() {
+    let zeros = |shape: &[usize]| Tensor::zeros(shape, DType::F32, &Device::Cpu).unwrap();
+    let tape = Tape::new(&zeros(&[1]), &Buffers::default());
+    let leaf = |shape: &[usize]| tape.leaf(&zeros(shape)).unwrap();
+    let same = Convolution { stride: 1, padding: 1, transposed: None };
+    let (x, kernel, bias) = (leaf(&[2, 4, 4, 3]), zeros(&[5, 3, 3, 3]), zeros(&[4]));
+    let residual = leaf(&[2, 4, 4, 3]);
+    let added = |bias, residual| Added { bias, residual };
+    for (result, message) in [
+        (tape.convolution(&[&x], &kernel, same, added(Some(&bias), None)), "`bias` has shape [4]"),
+        (
+            tape.convolution(&[&x], &kernel, same, added(None, Some(&residual))),
+            "expected [2, 4, 4, 5]",
+        ),
+        (tape.convolution(&[], &kernel, same, Added::default()), "one map or two"),
+        (tape.linear(&x, &zeros(&[5, 2]), &zeros(&[5]), None), "`x` has shape [2, 4, 4, 3]"),
+        (tape.linear(&x, &zeros(&[5]), &zeros(&[5]), None), "[outputs, inputs]"),
+        (tape.attention(&leaf(&[2, 4, 4, 4])), "3 channels"),
+        (tape.times(&x, zeros(&[2, 4, 4])), "`factors` has shape [2, 4, 4]"),
+        (tape.leaf(&bias.to_dtype(DType::F64).unwrap()), "F32 on the CPU"),
+    ] {
+        let error = result.err().unwrap().to_string();
+        assert!(error.contains(message), "{error}");
     }
 }
 
