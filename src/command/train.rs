@@ -5,15 +5,15 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
+use super::train_classifier::labels;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
-use scorebook::data::{Attribute, ImageSet, Split};
+use scorebook::data::{ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
 use scorebook::score::{
-    AnyNetwork, Architecture, AttributeNames, Model, ModelCard, Network, ResidualUnetSettings,
-    Score, UnetSettings,
+    AnyNetwork, Architecture, Model, ModelCard, Network, ResidualUnetSettings, Score, UnetSettings,
 };
 use scorebook::train::{
     Checkpoint, DenoisingLoss, Log, Report, TimeSampling, Training, TrainingSettings, Validation,
@@ -293,7 +293,7 @@ impl Train {
         let usual = ResidualUnetSettings::default();
         let channels = self.channels.clone().unwrap_or(usual.channels);
         let attributes = match self.by_class {
-            true => names(data).iter().map(|known| known.values.len()).collect(),
+            true => labels(data).iter().map(|known| known.values.len()).collect(),
             false => vec![],
         };
         if self.by_class && attributes.is_empty() {
@@ -428,7 +428,7 @@ impl Train {
             shape: data.shape().to_vec(),
             attributes: match training.network().attributes().is_empty() {
                 true => vec![],
-                false => names(data),
+                false => labels(data),
             },
             training: serde_json::json!({
                 "settings": training.settings(),
@@ -437,15 +437,6 @@ impl Train {
             }),
         }
     }
-}
-
-/// What the attributes of the data are called.
-fn names(data: &ImageSet) -> Vec<AttributeNames> {
-    let name = |known: &Attribute| AttributeNames {
-        name: known.name.clone(),
-        values: known.values.clone(),
-    };
-    data.attributes().iter().map(name).collect()
 }
 
 /// The root of the mean square of the images' numbers: the standard deviation of data around 0.

@@ -159,7 +159,7 @@ impl TrainClassifier {
 }
 
 /// What is known of the images of a set.
-fn labels(set: &ImageSet) -> Vec<Label> {
+pub(super) fn labels(set: &ImageSet) -> Vec<Label> {
     set.attributes().iter().map(|known| Label::new(&known.name, &known.values)).collect()
 }
 

@@ -47,6 +47,7 @@ pub use pixel_faces::PixelFaces;
 pub use pixels::to_bytes;
 pub use split::Split;
 
+use crate::{Error, Result};
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -71,6 +72,15 @@ fn places() -> impl Iterator<Item = PathBuf> {
 /// The folder of the shipped data sets: the first of the places for them that is there. None may be.
 pub fn folder() -> PathBuf {
     first_there(places())
+}
+
+/// The file of the shipped weights of this name.
+pub(crate) fn shipped_weights(name: &str) -> Result<PathBuf> {
+    let path = find(format!("weights/{name}.safetensors"));
+    match path.is_file() {
+        true => Ok(path),
+        false => Err(Error::file(path, "is not there", shipped::REMEDY)),
+    }
 }
 
 /// Where `path` of the shipped data sets and models is: `digits`, `weights/fashion-mnist.safetensors`. Looked for in the

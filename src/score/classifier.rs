@@ -1,7 +1,7 @@
 //! A convolutional classifier of images, clean or noised.
 
 use super::{
-    LabelPosterior, fourier_features, label_posterior::one_hot, model, network::check_times,
+    Label, LabelPosterior, fourier_features, label_posterior::one_hot, model, network::check_times,
 };
 use crate::diffusion::{NoisingProcess, Process, per_sample};
 use crate::random::Generator;
@@ -12,23 +12,6 @@ use candle_nn::ops::log_softmax;
 use serde::{Deserialize, Serialize};
 use std::f64::consts::FRAC_2_PI;
 use std::path::Path;
-
-/// What a classifier tells of an image: one of a few values.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Label {
-    /// What it is called: `class`, or `hair`.
-    pub name: String,
-    /// The values that it can have.
-    pub values: Vec<String>,
-}
-
-impl Label {
-    /// The label `name` with these values.
-    pub fn new<V: ToString>(name: &str, values: impl IntoIterator<Item = V>) -> Self {
-        let values = values.into_iter().map(|value| value.to_string()).collect();
-        Self { name: name.into(), values }
-    }
-}
 
 /// The size of a [`Classifier`], and what it tells.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -202,7 +185,7 @@ impl Classifier {
     /// # Errors
     /// If there is none of that name.
     pub fn shipped(name: &str, device: &Device) -> Result<(Self, ClassifierCard)> {
-        Self::load(crate::data::folder().join(format!("weights/{name}.safetensors")), device)
+        Self::load(crate::data::shipped_weights(name)?, device)
     }
 
     /// Writes the classifier and its card. Of the card, the settings are the classifier's own.

@@ -8,7 +8,6 @@
 //! ```
 
 mod any_network;
-mod attribute_names;
 mod by_class;
 mod classifier;
 mod classifier_guidance;
@@ -19,6 +18,7 @@ mod empirical;
 mod fused_mixture;
 mod gaussian;
 mod guidance;
+mod label;
 mod label_posterior;
 mod mixture;
 mod mlp;
@@ -31,10 +31,9 @@ mod tweedie;
 mod unet;
 
 pub use any_network::AnyNetwork;
-pub use attribute_names::AttributeNames;
 pub use by_class::ByClass;
 pub(crate) use classifier::label_log_prob;
-pub use classifier::{Classifier, ClassifierCard, ClassifierSettings, Label};
+pub use classifier::{Classifier, ClassifierCard, ClassifierSettings};
 pub use classifier_guidance::ClassifierGuidance;
 pub use condition::Condition;
 pub(crate) use condition::checked_labels;
@@ -44,6 +43,7 @@ pub use empirical::EmpiricalScore;
 pub use fused_mixture::FusedMixture;
 pub use gaussian::GaussianScore;
 pub use guidance::{ClassifierFreeGuidance, Given};
+pub use label::Label;
 pub use label_posterior::{ANY_LABEL, LabelPosterior, MixturePosterior};
 pub use mixture::MixtureScore;
 pub use mlp::{Mlp, MlpSettings};

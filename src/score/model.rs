@@ -1,6 +1,6 @@
 //! A trained network in one file: weights, and what they are the weights of.
 
-use super::{AnyNetwork, Architecture, AttributeNames, Given, Network, Score, attribute_names};
+use super::{AnyNetwork, Architecture, Given, Label, Network, Score, label};
 use crate::diffusion::Process;
 use crate::random::Generator;
 use crate::{Error, Result};
@@ -22,7 +22,7 @@ pub struct ModelCard {
     pub shape: Vec<usize>,
     /// What the attributes are called that it can be told; empty where it is told none.
     #[serde(default)]
-    pub attributes: Vec<AttributeNames>,
+    pub attributes: Vec<Label>,
     /// How it was trained: settings, steps, time, as the training wrote them.
     pub training: serde_json::Value,
 }
@@ -68,11 +68,7 @@ impl Model {
     /// # Errors
     /// If there is none of that name.
     pub fn shipped(name: &str, device: &Device) -> Result<Self> {
-        let path = crate::data::find(format!("weights/{name}.safetensors"));
-        if !path.is_file() {
-            return Err(Error::file(path, "is not there", crate::data::shipped::REMEDY));
-        }
-        Self::load(path, device)
+        Self::load(crate::data::shipped_weights(name)?, device)
     }
 
     /// The network.
@@ -86,7 +82,7 @@ impl Model {
     /// If the model knows no attribute or no value of a name; the message lists those that it knows.
     pub fn labels(&self, given: &[(&str, &str)]) -> Result<Tensor> {
         let device = self.network.parameters().device();
-        attribute_names::labels(&self.card.attributes, given, &device)
+        label::labels(&self.card.attributes, given, &device)
     }
 
     /// The model's score of samples with these attributes, such as `&[("hair", "brown")]`.

@@ -7,7 +7,7 @@ use scorebook::distribution::Mixture;
 use scorebook::metrics::values;
 use scorebook::random::Generator;
 use scorebook::score::{
-    AnyNetwork, Architecture, AttributeNames, ByClass, ClassifierFreeGuidance, Condition, Given,
+    AnyNetwork, Architecture, ByClass, ClassifierFreeGuidance, Condition, Given, Label,
     MixtureScore, Model, ModelCard, Network, ResidualUnet, ResidualUnetSettings, Score,
 };
 use scorebook::train::{
@@ -342,10 +342,7 @@ fn a_model_knows_its_attributes_by_name() {
     let folder = folder("attributes");
     let path = folder.join("model.safetensors");
     let network = small();
-    let names = |name: &str, values: &[&str]| AttributeNames {
-        name: name.into(),
-        values: values.iter().map(|value| value.to_string()).collect(),
-    };
+    let names = |name: &str, values: &[&str]| Label::new(name, values);
     let mut card = ModelCard {
         architecture: network.architecture(),
         process: network.process(),

@@ -49,13 +49,7 @@ struct Attention {
 }
 
 impl Step for Attention {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        gradient: Values,
-        _: &[bool],
-        buffers: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], gradient: Values, buffers: &Buffers) -> Vec<Option<Values>> {
         let (channels, all) = (self.channels, inputs[0].view());
         let dims = inputs[0].dims();
         let places = dims[1] * dims[2];

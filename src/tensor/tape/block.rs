@@ -82,13 +82,7 @@ struct Block {
 }
 
 impl Step for Block {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        gradient: Values,
-        wanted: &[bool],
-        buffers: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], gradient: Values, buffers: &Buffers) -> Vec<Option<Values>> {
         let views: Vec<View> = inputs.iter().map(Map::view).collect();
         let maps = inputs.len() - 4;
         let [kernel, shift, weight, bias] = &views[maps..] else {
@@ -100,9 +94,8 @@ impl Step for Block {
         let [of_shift, of_weight, of_bias] =
             norms.backward(map, &self.moments, &gradient, &mut of_map, buffers);
         drop(gradient);
-        let wanted = (wanted[maps], &wanted[..maps]);
         let (of_kernel, mut found) =
-            self.parts.backward(&views[..maps], kernel, &of_map, wanted, buffers);
+            self.parts.backward(&inputs[..=maps], &views[..maps], kernel, &of_map, buffers);
         found.extend([of_kernel, Some(of_shift), Some(of_weight), Some(of_bias)]);
         found
     }

@@ -143,22 +143,17 @@ impl Product {
 }
 
 impl Step for Product {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        gradient: Values,
-        wanted: &[bool],
-        buffers: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], gradient: Values, buffers: &Buffers) -> Vec<Option<Values>> {
         let views: Vec<View> = inputs.iter().map(Map::view).collect();
         let maps = self.maps;
         let (kernel, bias, residual) = self.parameters(&views);
-        let of_maps = (wanted[maps], &wanted[..maps]);
         let (of_kernel, mut found) =
-            self.parts.backward(&views[..maps], kernel, &gradient, of_maps, buffers);
+            self.parts.backward(&inputs[..=maps], &views[..maps], kernel, &gradient, buffers);
         found.push(of_kernel);
         if let Some(bias) = bias {
-            found.push(wanted[maps + 1].then(|| channel_sums(&gradient, bias.len(), buffers)));
+            found.push(
+                inputs[maps + 1].is_wanted().then(|| channel_sums(&gradient, bias.len(), buffers)),
+            );
         }
         if residual.is_some() {
             found.push(Some(gradient));

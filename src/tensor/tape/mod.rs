@@ -89,6 +89,11 @@ impl Map {
         &self.shape
     }
 
+    /// Whether a gradient of it is wanted.
+    fn is_wanted(&self) -> bool {
+        self.place.is_some()
+    }
+
     fn view(&self) -> View<'_> {
         match &self.numbers {
             Numbers::Own(values) => View::Own(values),
@@ -121,14 +126,8 @@ impl Map {
 
 /// The way back through one layer.
 trait Step: Send + Sync {
-    /// The gradients of those `inputs` that are `wanted`, where that of the output is `gradient`.
-    fn backward(
-        &self,
-        inputs: &[Map],
-        gradient: Values,
-        wanted: &[bool],
-        buffers: &Buffers,
-    ) -> Vec<Option<Values>>;
+    /// The gradients of the `inputs`, at least of those that are wanted, where that of the output is `gradient`.
+    fn backward(&self, inputs: &[Map], gradient: Values, buffers: &Buffers) -> Vec<Option<Values>>;
 }
 
 struct Entry {
@@ -188,7 +187,7 @@ impl Tape {
 
     /// Whether the way back through a layer with these inputs will be asked for.
     fn wanted(&self, inputs: &[Map]) -> bool {
-        inputs.iter().any(|input| input.place.is_some())
+        inputs.iter().any(Map::is_wanted)
     }
 
     fn candle(&self, tensor: Tensor) -> Map {
@@ -230,8 +229,7 @@ impl Backward for WayBack {
         gradients[self.place] = Some(values);
         for Entry { step, inputs, place } in self.written.entries.iter().rev() {
             let Some(gradient) = gradients[*place].take() else { continue };
-            let wanted: Vec<bool> = inputs.iter().map(|input| input.place.is_some()).collect();
-            let found = step.backward(inputs, gradient, &wanted, &self.buffers);
+            let found = step.backward(inputs, gradient, &self.buffers);
             for (input, found) in inputs.iter().zip(found) {
                 let (Some(place), Some(found)) = (input.place, found) else { continue };
                 match &mut gradients[place] {

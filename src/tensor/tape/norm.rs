@@ -45,13 +45,7 @@ struct NormSilu {
 }
 
 impl Step for NormSilu {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        gradient: Values,
-        _: &[bool],
-        buffers: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], gradient: Values, buffers: &Buffers) -> Vec<Option<Values>> {
         let views: Vec<View> = inputs.iter().map(Map::view).collect();
         let norms = BatchNorms {
             shift: &views[1],

@@ -83,18 +83,19 @@ impl Parts {
         Sources { productions: parts.map(production).collect(), maps }
     }
 
-    /// The gradients of the kernel, if it is wanted, and of the maps that are wanted.
+    /// The gradients of the kernel and of the maps, of those that are wanted; `inputs` are the maps and then the kernel.
     pub fn backward(
         &self,
+        inputs: &[Map],
         views: &[View],
         kernel: &[f32],
         gradient: &[f32],
-        (of_kernel, of_maps): (bool, &[bool]),
         buffers: &Buffers,
     ) -> (Option<Values>, Vec<Option<Values>>) {
+        let of_kernel = inputs[self.parts.len()].is_wanted();
         let mut whole = of_kernel.then(|| buffers.take(kernel.len()));
         let mut found = vec![];
-        for ((part, view), wanted) in self.parts.iter().zip(views).zip(of_maps) {
+        for ((part, view), map) in self.parts.iter().zip(views).zip(inputs) {
             let g = &part.geometry;
             if let Some(whole) = &mut whole {
                 let mut sums = buffers.take(g.room_for_sums());
@@ -112,7 +113,7 @@ impl Parts {
                     }
                 }
             }
-            found.push(wanted.then(|| {
+            found.push(map.is_wanted().then(|| {
                 let mut packed = buffers.take(g.packed());
                 let mut of_map = buffers.take(view.len());
                 let kernel = self.part_of_kernel(kernel, part);

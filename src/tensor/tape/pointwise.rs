@@ -53,13 +53,7 @@ fn multiply(y: &mut [f32], factors: &[f32]) {
 struct Times;
 
 impl Step for Times {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        mut gradient: Values,
-        _: &[bool],
-        _: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], mut gradient: Values, _: &Buffers) -> Vec<Option<Values>> {
         multiply(&mut gradient, &inputs[1].view());
         vec![Some(gradient), None]
     }
@@ -86,13 +80,7 @@ vectorised! {
 struct Silu;
 
 impl Step for Silu {
-    fn backward(
-        &self,
-        inputs: &[Map],
-        mut gradient: Values,
-        _: &[bool],
-        _: &Buffers,
-    ) -> Vec<Option<Values>> {
+    fn backward(&self, inputs: &[Map], mut gradient: Values, _: &Buffers) -> Vec<Option<Values>> {
         let x = inputs[0].view();
         gradient
             .par_chunks_mut(PIECE)

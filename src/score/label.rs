@@ -1,22 +1,31 @@
-//! What a model calls the attributes that it can be told.
+//! The attributes of samples by name.
 
 use crate::{Error, Result};
 use candle_core::{Device, Tensor};
 use serde::{Deserialize, Serialize};
 
-/// An attribute that a model can be told, with the names of its values in the order of their indices.
+/// An attribute of samples, with the names of its values in the order of their indices: what a model can be told, and what
+/// a classifier tells.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AttributeNames {
-    /// What it is called: `class`, `hair`.
+pub struct Label {
+    /// What it is called: `class`, or `hair`.
     pub name: String,
-    /// What its values are called.
+    /// The values that it can have.
     pub values: Vec<String>,
+}
+
+impl Label {
+    /// The label `name` with these values.
+    pub fn new<V: ToString>(name: &str, values: impl IntoIterator<Item = V>) -> Self {
+        let values = values.into_iter().map(|value| value.to_string()).collect();
+        Self { name: name.into(), values }
+    }
 }
 
 /// The labels `[1, attributes]` in which the attributes named in `given` have the values named there, and the others are not
 /// given.
 pub(super) fn labels(
-    attributes: &[AttributeNames],
+    attributes: &[Label],
     given: &[(&str, &str)],
     device: &Device,
 ) -> Result<Tensor> {
