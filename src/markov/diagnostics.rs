@@ -103,6 +103,17 @@ pub fn ess_bulk(draws: &Tensor) -> Result<Vec<f64>> {
 
 /// The tail effective sample size: the smaller one of those for the quantiles 5 % and 95 %.
 ///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // Of draws that hold each value ten times, one in ten counts.
+/// let once = Generator::new(7).normal((400, 1, 4), &Device::Cpu)?;
+/// let held = once.broadcast_as((400, 10, 4))?.reshape((4000, 4))?;
+/// assert!((diagnostics::ess_tail(&once.squeeze(1)?)?[0] - 1600.0).abs() < 400.0);
+/// assert!((diagnostics::ess_tail(&held)?[0] - 1600.0).abs() < 400.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`summary`].
 pub fn ess_tail(draws: &Tensor) -> Result<Vec<f64>> {
@@ -111,6 +122,15 @@ pub fn ess_tail(draws: &Tensor) -> Result<Vec<f64>> {
 
 /// The Monte Carlo standard error of the mean: the standard deviation over the root of the effective sample size (the one
 /// for the mean, without ranks).
+///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // 1/√n for independent draws of variance 1.
+/// let draws = Generator::new(7).normal((2500, 4), &Device::Cpu)?;
+/// assert!((diagnostics::mcse_mean(&draws)?[0] - 0.01).abs() < 0.001);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`summary`].
