@@ -106,6 +106,7 @@ pub(crate) fn shipped_weights(name: &str) -> Result<PathBuf> {
 ///
 /// assert!(data::find("digits/digits-images-idx3-ubyte.gz").is_file());
 /// assert!(!data::find("digits/of-the-hand").exists());
+/// assert_eq!(data::find("digits"), data::folder().join("digits"));
 /// ```
 pub fn find(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();

@@ -95,6 +95,22 @@ pub fn r_hat(draws: &Tensor) -> Result<Vec<f64>> {
 /// The bulk effective sample size: how many independent draws would tell the centre of the law as well. Computed on
 /// the normal scores of the ranks, so that it exists for laws without variance too.
 ///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // Draws of which each keeps half of the one before: n (1 - ½)/(1 + ½).
+/// let mut z = vec![0.0; 16_000];
+/// Generator::new(7).fill_normal_f64(&mut z);
+/// let mut x = 0.0;
+/// for z in &mut z {
+///     x = 0.5 * x + 0.75f64.sqrt() * *z;
+///     *z = x;
+/// }
+/// let draws = Tensor::from_vec(z, (4, 4000), &Device::Cpu)?.t()?;
+/// assert!((diagnostics::ess_bulk(&draws)?[0] - 16_000.0 / 3.0).abs() < 600.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`summary`].
 pub fn ess_bulk(draws: &Tensor) -> Result<Vec<f64>> {

@@ -108,6 +108,7 @@ const REMEDY: &str =
 /// let x = generator.normal((3, 1, 28, 28), &Device::Cpu)?;
 /// assert_eq!(classifier.features(&x, None)?.dims(), [3, 64]);
 /// assert_eq!(classifier.predict(&x, None)?.dims(), [3, 1]);
+/// assert_eq!(classifier.settings().features, 64);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

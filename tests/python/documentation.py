@@ -3,8 +3,8 @@
     python tests/python/documentation.py TARGET/doc/scorebook
 
 A method has an example if one calls it that names its type or stands on the type's own page; where no other type has a
-method of its name, any example will do. A type has one if an example names it or uses a member of it. Examples are what
-readers see of them: lines that the documentation hides do not count.
+method of its name, any example will do. A type has one if an example names it, stands on its page or uses a member of
+it. Examples are what readers see of them: lines that the documentation hides do not count.
 
 The formulas are looked at in a headless browser. Nothing may be fetched from a network for it.
 """
@@ -38,8 +38,13 @@ def examples(page):
     return [html.unescape(re.sub("<[^>]+>", "", code)) for code in EXAMPLE.findall(page)]
 
 
-def calls(name):
-    return re.compile(rf"(\.|::|\bfn |\b){name}(::<[^()]*>)?\(|::{name}\b")
+def call(name):
+    return re.compile(rf"\b{name}(::<[^()]*>)?\(")
+
+
+def method_call(name):
+    """Or its definition, where an example implements a trait, or its path, where it is handed on."""
+    return re.compile(rf"(\.|\bfn ){name}(::<[^()]*>)?\(|::{name}\b")
 
 
 def without_example(root):
@@ -64,15 +69,15 @@ def without_example(root):
     for path, kind, name, methods, others, on_page in items:
         named = [example for example in every if re.search(rf"\b{name}\b", example)]
         if kind == "fn":
-            if not any(calls(name).search(example) for example in named):
+            if not any(call(name).search(example) for example in every):
                 missing.append(path)
             continue
         for method in sorted(methods):
             where = every if types_with[method] == 1 else [*named, *on_page]
-            if not any(calls(method).search(example) for example in where):
+            if not any(method_call(method).search(example) for example in where):
                 missing.append(f"{path}::{method}")
         member = re.compile("|".join(rf"\.{it}\b" for it in methods | others) or "(?!)")
-        if not named and not any(member.search(example) for example in every):
+        if not named and not on_page and not any(member.search(example) for example in every):
             missing.append(path)
     return len(items) + sum(len(methods) for *_, methods, _, _ in items), missing
 
