@@ -132,6 +132,7 @@ pages, wrong = wrong_formulas(root)
 failures += wrong if pages else ["no page has a formula"]
 passed += pages - len(wrong)
 
-print("\n".join(failures))
+for failure in failures:
+    print(failure)
 print(f"tally: {passed} passed, {len(failures)} failed")
 sys.exit(bool(failures))
