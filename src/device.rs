@@ -38,6 +38,7 @@ pub fn open(name: &str) -> Result<Device> {
 /// use scorebook::prelude::*;
 ///
 /// let x = Tensor::zeros(3, DType::F32, &scorebook::device::chosen()?)?;
+/// assert_eq!(x.to_vec1::<f32>()?, [0.0; 3]);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn chosen() -> Result<Device> {

@@ -12,6 +12,10 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// let error = Error::argument("steps", 0, "at least 1");
 /// assert_eq!(error.to_string(), "`steps` is 0; expected at least 1");
+/// let error = Error::shape("x", &[3], "[batch, 2]");
+/// assert_eq!(error.to_string(), "`x` has shape [3]; expected [batch, 2]");
+/// let error = Error::file("model.safetensors", "cut short", "Copy it again");
+/// assert_eq!(error.to_string(), "model.safetensors: cut short. Copy it again");
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

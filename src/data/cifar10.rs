@@ -20,11 +20,17 @@ const RECORD: usize = 1 + 3 * 32 * 32;
 /// # Errors
 /// If a file is missing, or not whole records of 3,073 bytes with labels from 0 to 9.
 ///
-/// ```no_run
+/// ```
 /// use scorebook::{data::cifar10, prelude::*};
 ///
-/// let images = cifar10("/home/me/cifar-10-batches-bin", Split::Train)?;
-/// assert_eq!((images.len(), images.shape()), (50_000, &[3, 32, 32][..]));
+/// // A test set of one dark image: the label 5, then the bytes of red, green and blue.
+/// let folder = std::env::temp_dir().join(format!("scorebook-doc-cifar10-{}", std::process::id()));
+/// std::fs::create_dir_all(&folder)?;
+/// std::fs::write(folder.join("test_batch.bin"), [5; 1 + 3 * 32 * 32])?;
+/// let images = cifar10(&folder, Split::Test)?;
+/// assert_eq!((images.len(), images.shape()), (1, &[3, 32, 32][..]));
+/// assert_eq!(images.attribute("class")?.value_of(0), "dog");
+/// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn cifar10(folder: impl AsRef<Path>, split: Split) -> Result<ImageSet> {

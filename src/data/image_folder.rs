@@ -82,6 +82,21 @@ impl ImageFolder {
 
     /// The pictures to train on, or those to judge by.
     ///
+    /// ```
+    /// use scorebook::{plot, prelude::*};
+    ///
+    /// let folder = std::env::temp_dir().join(format!("scorebook-doc-parts-{}", std::process::id()));
+    /// std::fs::create_dir_all(&folder)?;
+    /// let picture = plot::image_grid(&Tensor::zeros((1, 1, 8, 8), DType::F32, &Device::Cpu)?, (-1., 1.), 1)?;
+    /// for name in "abcdefghij".chars() {
+    ///     picture.save(folder.join(format!("{name}.png")))?;
+    /// }
+    /// let pictures = ImageFolder::new(&folder, 8);
+    /// assert_eq!((pictures.load(Split::Train)?.len(), pictures.load(Split::Test)?.len()), (9, 1));
+    /// # std::fs::remove_dir_all(folder)?;
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`ImageFolder::all`]; also if there are none to judge by.
     pub fn load(&self, split: Split) -> Result<ImageSet> {

@@ -23,6 +23,8 @@ use std::fmt;
 /// let x = set.batch(0, 3, &generator, &Device::Cpu)?; // [3, 1, 4, 4], from -1 to 1
 /// let labels = set.labels(0, 3, &generator, &Device::Cpu)?; // [3, 1]: of the same images
 /// assert_eq!((x.dims(), labels.unwrap().dims()), (&[3, 1, 4, 4][..], &[3, 1][..]));
+/// assert_eq!((set.name(), set.origin(), set.attributes()[0].name.as_str()), ("counted", "this example", "parity"));
+/// assert_eq!((set.len(), set.is_empty(), set.shape()), (6, false, &[1, 4, 4][..]));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -138,6 +140,17 @@ impl ImageSet {
     }
 
     /// The images `from..from + count` as numbers from -1 to 1, `[count, channels, height, width]` in F32.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let bytes = Tensor::new(&[0u8, 51, 204, 255], &Device::Cpu)?.reshape((2, 1, 1, 2))?;
+    /// let set = ImageSet::with_attributes("greys", "this example", bytes, vec![])?;
+    /// assert_eq!(set.bytes(1, 1)?.flatten_all()?.to_vec1::<u8>()?, [204, 255]);
+    /// let x = set.tensor(0, 2)?.flatten_all()?.to_vec1::<f32>()?; // byte / 127.5 - 1
+    /// assert!(x.iter().zip([-1.0, -0.6, 0.6, 1.0]).all(|(x, exact)| (x - exact).abs() < 1e-6));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there are not so many.

@@ -15,11 +15,19 @@ use std::path::{Path, PathBuf};
 /// # Errors
 /// If a file is missing, cut short or of another format, or the labels do not fit the images.
 ///
-/// ```no_run
+/// ```
 /// use scorebook::{data::mnist, prelude::*};
 ///
-/// let digits = mnist("/home/me/mnist", Split::Train)?;
-/// assert_eq!(digits.shape(), [1, 28, 28]);
+/// // A test set of two images of two pixels.
+/// let folder = std::env::temp_dir().join(format!("scorebook-doc-mnist-{}", std::process::id()));
+/// std::fs::create_dir_all(&folder)?;
+/// let (images, labels) = (folder.join("t10k-images-idx3-ubyte"), folder.join("t10k-labels-idx1-ubyte"));
+/// std::fs::write(images, [0, 0, 8, 3, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 2, 10, 20, 30, 40])?;
+/// std::fs::write(labels, [0, 0, 8, 1, 0, 0, 0, 2, 7, 3])?;
+/// let digits = mnist(&folder, Split::Test)?;
+/// assert_eq!((digits.len(), digits.shape()), (2, &[1, 1, 2][..]));
+/// assert_eq!(digits.attribute("class")?.value_of(0), "7");
+/// # std::fs::remove_dir_all(folder)?;
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub fn mnist(folder: impl AsRef<Path>, split: Split) -> Result<ImageSet> {

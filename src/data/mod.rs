@@ -55,6 +55,19 @@ static FOLDER: OnceLock<PathBuf> = OnceLock::new();
 
 /// Says where the shipped data sets stand, for a program that was moved away from the sources it was built from. The
 /// first call counts.
+///
+/// ```
+/// use scorebook::data;
+///
+/// let folder = std::env::temp_dir().join(format!("scorebook-doc-sets-{}", std::process::id()));
+/// std::fs::create_dir_all(folder.join("a-set-of-mine"))?;
+/// data::use_folder(folder.clone());
+/// assert_eq!(data::find("a-set-of-mine"), folder.join("a-set-of-mine"));
+/// // What is not in it is looked for as before.
+/// assert!(data::find("digits").is_dir());
+/// # std::fs::remove_dir_all(folder)?;
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub fn use_folder(folder: PathBuf) {
     let _ = FOLDER.set(folder);
 }
@@ -93,6 +106,7 @@ pub(crate) fn shipped_weights(name: &str) -> Result<PathBuf> {
 ///
 /// assert!(data::find("digits/digits-images-idx3-ubyte.gz").is_file());
 /// assert!(!data::find("digits/of-the-hand").exists());
+/// assert_eq!(data::find("digits"), data::folder().join("digits"));
 /// ```
 pub fn find(path: impl AsRef<Path>) -> PathBuf {
     let path = path.as_ref();

@@ -137,6 +137,10 @@ impl Step {
     /// for step in &chain.steps()[..100] {
     ///     x = step.draw(&x, generator)?;
     /// }
+    /// // x_100 ~ N(2 √ᾱ_100, 1 - ᾱ_100), here the mean of 64.
+    /// let kernel = chain.kernels()[100];
+    /// let mean = f64::from(x.mean_all()?.to_scalar::<f32>()?);
+    /// assert!((mean - 2.0 * kernel.mean_scale).abs() < 6.0 * kernel.std / 8.0);
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     ///
@@ -169,6 +173,13 @@ impl Kernel {
     }
 
     /// The noise level `std/m`, which `diffusers` calls sigma.
+    ///
+    /// ```
+    /// use scorebook::diffusion::Kernel;
+    ///
+    /// let kernel = Kernel { mean_scale: 0.5, std: 2.0 };
+    /// assert_eq!((kernel.noise_level(), kernel.snr()), (4.0, 1.0 / 4f64.powi(2)));
+    /// ```
     pub fn noise_level(&self) -> f64 {
         self.std / self.mean_scale
     }

@@ -26,6 +26,7 @@ use std::f64::consts::FRAC_PI_2;
 /// let process = Cosine::default();
 /// assert!((process.mean_scale(0.5) - 0.7028).abs() < 1e-4);
 /// assert!((process.mean_scale(0.3).powi(2) + process.std(0.3).powi(2) - 1.0).abs() < 1e-15);
+/// assert_eq!((process.offset(), process), (0.008, Cosine::new(0.008, 0.9946)?));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -68,6 +69,15 @@ impl Cosine {
     }
 
     /// `β(t)`.
+    ///
+    /// ```
+    /// use scorebook::diffusion::{Cosine, NoisingProcess};
+    ///
+    /// // β = -2 d ln α/dt, by differences.
+    /// let (process, h) = (Cosine::default(), 1e-5);
+    /// let slope = (process.mean_scale(0.5 + h) / process.mean_scale(0.5 - h)).ln() / (2.0 * h);
+    /// assert!((process.beta(0.5) + 2.0 * slope).abs() < 1e-7);
+    /// ```
     pub fn beta(&self, t: f64) -> f64 {
         2.0 * self.speed() * self.angle(t).tan()
     }

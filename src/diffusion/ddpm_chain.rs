@@ -61,6 +61,18 @@ impl DdpmChain {
     /// `n` steps whose `√β` rises in a line: `scaled_linear` in `diffusers`; Stable Diffusion's go from 0.00085 to 0.012
     /// in 1000.
     ///
+    /// ```
+    /// use scorebook::diffusion::DdpmChain;
+    ///
+    /// // 0.1², 0.2², 0.3².
+    /// let chain = DdpmChain::scaled_linear(3, 0.01, 0.09)?;
+    /// assert!(chain.betas().iter().zip([0.01, 0.04, 0.09]).all(|(beta, exact)| (beta - exact).abs() < 1e-15));
+    /// // What Stable Diffusion's chain leaves of the data: ᾱ = 0.0047.
+    /// let alpha_bars = DdpmChain::scaled_linear(1000, 0.00085, 0.012)?.alpha_bars();
+    /// assert!((alpha_bars[1000] - 0.00466).abs() < 1e-5);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `n ≥ 1`, `0 < first < 1` and `0 < last < 1` do not hold.
     pub fn scaled_linear(n: usize, first: f64, last: f64) -> Result<Self> {

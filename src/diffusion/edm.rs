@@ -20,6 +20,8 @@ use serde::{Deserialize, Serialize};
 ///
 /// let process = Edm::default();
 /// assert_eq!((process.horizon(), process.std(3.0), process.noise_level(3.0)), (80.0, 3.0, 3.0));
+/// let shorter = Edm::new(10.0)?;
+/// assert_eq!((shorter.horizon(), shorter.prior_std()), (10.0, 10.0));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -25,6 +25,9 @@ use serde::{Deserialize, Serialize};
 /// let process = Exponential::default();
 /// assert_eq!((process.growth(), process.horizon()), (std::f64::consts::E, 4.0));
 /// assert!((process.std(1.0).powi(2) - (2f64.exp() - 1.0) / 2.0).abs() < 1e-12);
+/// let doubling = Exponential::new(2.0, 3.0)?;
+/// assert!((doubling.dispersion(3.0) - 8.0).abs() < 1e-12);
+/// assert!((doubling.std(1.0).powi(2) - 3.0 / (2.0 * 2f64.ln())).abs() < 1e-12);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -21,6 +21,13 @@ use std::fmt::Debug;
 /// let t = Tensor::new(&[0.1f32, 0.4, 0.7, 1.0], &Device::Cpu)?;
 /// let (x_t, z) = process.perturb(&x0, &t, &mut Generator::new(7))?;
 /// assert_eq!((x_t.dims(), z.dims()), (&[4, 2][..], &[4, 2][..]));
+/// // The draw is the mean and the noise, scaled.
+/// let (mean, std) = process.marginal_prob(&x0, &t)?;
+/// assert_eq!((mean.dims(), std.dims()), (&[4, 2][..], &[4, 1][..]));
+/// let again = (mean + z.broadcast_mul(&std)?)?;
+/// assert_eq!(x_t.to_vec2::<f32>()?, again.to_vec2::<f32>()?);
+/// // At the end the data are as good as forgotten.
+/// assert_eq!((process.horizon(), process.prior_std()), (1.0, 1.0));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 pub trait NoisingProcess: Send + Sync + Debug {

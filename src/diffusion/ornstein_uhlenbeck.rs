@@ -20,9 +20,11 @@ use serde::{Deserialize, Serialize};
 /// use scorebook::diffusion::{NoisingProcess, OrnsteinUhlenbeck};
 ///
 /// let process = OrnsteinUhlenbeck::new(2.0, 3.0, 50.0)?;
-/// assert!((process.std(50.0).powi(2) - 9.0 / 4.0).abs() < 1e-12);
+/// assert!((process.variance(50.0) - 9.0 / 4.0).abs() < 1e-12);
 /// let brownian = OrnsteinUhlenbeck::new(0.0, 3.0, 50.0)?;
-/// assert!((brownian.std(2.0).powi(2) - 18.0).abs() < 1e-12);
+/// assert!((brownian.variance(2.0) - 18.0).abs() < 1e-12);
+/// assert_eq!((process.beta(), process.sigma(), process.stationary_variance()), (2.0, 3.0, Some(9.0 / 4.0)));
+/// assert_eq!(brownian.stationary_variance(), None);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

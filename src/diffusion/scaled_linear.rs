@@ -24,6 +24,10 @@ use serde::{Deserialize, Serialize};
 /// assert_eq!((process.beta_min(), process.beta_max()), (0.85, 12.0));
 /// // More than VP's 0.0066 is left at the end.
 /// assert!((process.mean_scale(1.0) - 0.0690).abs() < 1e-4);
+/// // √β from 1 to 2.
+/// let process = ScaledLinear::new(1.0, 4.0)?;
+/// assert_eq!(process.beta(0.5), 1.5 * 1.5);
+/// assert!((process.beta_integral(1.0) - 7.0 / 3.0).abs() < 1e-15);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

@@ -50,6 +50,14 @@ impl SmldChain {
 
     /// `σ_0 = 0`, and `n` scales in equal ratios from `sigma_min` to `sigma_max`.
     ///
+    /// ```
+    /// use scorebook::diffusion::SmldChain;
+    ///
+    /// let chain = SmldChain::geometric(3, 0.01, 1.0)?;
+    /// assert!(chain.sigmas().iter().zip([0.0, 0.01, 0.1, 1.0]).all(|(sigma, exact)| (sigma - exact).abs() < 1e-12));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `n ≥ 2` and `0 < sigma_min < sigma_max` do not hold.
     pub fn geometric(n: usize, sigma_min: f64, sigma_max: f64) -> Result<Self> {

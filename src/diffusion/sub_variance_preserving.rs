@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 /// let (sub, full) = (SubVariancePreserving::new(0.1, 20.0)?, VariancePreserving::new(0.1, 20.0)?);
 /// assert_eq!(sub.mean_scale(0.4), full.mean_scale(0.4));
 /// assert!((sub.std(0.4) - full.std(0.4).powi(2)).abs() < 1e-15);
+/// assert_eq!((sub.beta_min(), sub.beta_max()), (0.1, 20.0));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]

@@ -68,6 +68,8 @@ impl VarianceExploding {
     ///
     /// let process = VarianceExploding::exponential(25.0)?;
     /// assert!((process.dispersion(0.5) - 5.0).abs() < 1e-12);
+    /// assert!((process.sigma_min() - 1.0 / (2.0 * 25f64.ln()).sqrt()).abs() < 1e-15);
+    /// assert!((process.sigma_max() / process.sigma_min() - 25.0).abs() < 1e-12);
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     ///

@@ -23,6 +23,9 @@ use serde::{Deserialize, Serialize};
 /// let process = VariancePreserving::new(0.1, 20.0)?;
 /// assert!((process.mean_scale(1.0) - 0.0066).abs() < 1e-4);
 /// assert!((process.mean_scale(0.3).powi(2) + process.std(0.3).powi(2) - 1.0).abs() < 1e-15);
+/// assert_eq!((process.beta_min(), process.beta_max()), (0.1, 20.0));
+/// // Half way the rate is what it is on average.
+/// assert!((process.beta(0.5) - 10.05).abs() < 1e-14 && (process.beta_integral(1.0) - 10.05).abs() < 1e-14);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]

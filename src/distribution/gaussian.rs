@@ -50,6 +50,15 @@ impl Gaussian {
 
     /// `N(μ, diag(s²))`.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, distribution::Gaussian};
+    ///
+    /// let law = Gaussian::diagonal([1.0, 0.0], [2.0, 0.5])?;
+    /// let score = law.score(&Tensor::new(&[[3.0, 1.0]], &Device::Cpu)?)?; // -(x - μ)/s²
+    /// assert_eq!(score.to_vec2::<f64>()?, [[-0.5, -4.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is not one positive standard deviation a coordinate, or `mean` is not finite.
     pub fn diagonal(mean: impl Into<Vec<f64>>, stds: impl Into<Vec<f64>>) -> Result<Self> {

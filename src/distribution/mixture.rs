@@ -18,6 +18,8 @@ use rand::Rng;
 /// let x = Tensor::new(&[[2.0]], &Device::Cpu)?;
 /// let p = density.log_prob(&x)?.exp()?.to_vec1::<f64>()?[0];
 /// assert!((p - 0.75 * 2.0 / std::f64::consts::TAU.sqrt()).abs() < 1e-12);
+/// assert_eq!(density.means().collect::<Vec<_>>(), [[-2.0], [2.0]]);
+/// assert_eq!(density.stds(), [0.5, 0.5]);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -1,5 +1,16 @@
 //! Densities with `log_prob`, score and exact sampling, and toy data.
 //!
+//! | the law | what it is for |
+//! |---|---|
+//! | [`Gaussian`] | everything that can be computed |
+//! | [`Mixture`] | several modes, whose noised law has a closed form too |
+//! | [`Ring`], [`Banana`], [`Funnel`] | thin, bent and narrowing: hard for a sampler |
+//! | [`toy`] | points of the plane without a density |
+//!
+//! ```latex
+//! \nabla\log p(x) = \frac{\nabla p(x)}{p(x)}, \qquad \nabla\log\left(c\,p(x)\right) = \nabla\log p(x)
+//! ```
+//!
 //! Real data come as samples only (note 000, "Challenges"); on these laws every claim of the notes
 //! can be checked against the truth.
 
@@ -31,7 +42,7 @@ use std::fmt::Debug;
 ///
 /// let density = Mixture::ring(8, 4.0, 0.3)?;
 /// let x = density.sample(100, &mut Generator::new(7), &Device::Cpu)?;
-/// assert_eq!(x.dims(), [100, 2]);
+/// assert_eq!((x.dims(), density.dim()), (&[100, 2][..], 2));
 /// assert_eq!(density.log_prob(&x)?.dims(), [100]);
 /// assert_eq!(density.score(&x)?.dims(), [100, 2]);
 /// # Ok::<(), scorebook::Error>(())

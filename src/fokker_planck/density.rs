@@ -19,6 +19,11 @@ use rand::Rng;
 /// let x = Tensor::new(&[[1.0], [-2.5]], &Device::Cpu)?;
 /// let score = density.score(&x)?.to_vec2::<f64>()?;
 /// assert!((score[0][0] + 1.0).abs() < 1e-3 && (score[1][0] - 2.5).abs() < 1e-3);
+/// // E x² = 1, and F(1) = Φ(1).
+/// assert!((density.expectation(|x| x[0] * x[0]) - 1.0).abs() < 1e-6);
+/// assert!((density.cdf()?(1.0) - scorebook::distribution::normal_cdf(1.0)).abs() < 1e-4);
+/// let (x, p) = density.points()?[120];
+/// assert!((x - 0.025).abs() < 1e-12 && (p - 0.3988).abs() < 1e-4);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -55,6 +60,15 @@ impl GridDensity {
     }
 
     /// The histogram of particles `[n, dim]`, normalised to the mass 1. Particles outside the walls do not count.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, fokker_planck::{Grid, GridDensity}};
+    ///
+    /// let x = Tensor::new(&[[0.2], [0.7], [1.5], [9.0]], &Device::Cpu)?;
+    /// let density = GridDensity::from_samples(&Grid::line((0.0, 3.0), 3)?, &x)?;
+    /// assert!(density.values().iter().zip([2.0 / 3.0, 1.0 / 3.0, 0.0]).all(|(p, exact)| (p - exact).abs() < 1e-12));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If `x` is not `[n, dim]`, a coordinate is not finite, or no particle lies on the grid.
@@ -185,6 +199,18 @@ impl GridDensity {
     }
 
     /// The density of one coordinate alone.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, fokker_planck::{Grid, GridDensity}};
+    ///
+    /// let plane = Grid::plane((-6.0, 8.0), (-4.0, 4.0), 140, 80)?;
+    /// let density = GridDensity::from_density(&plane, &Gaussian::full([1.0, 0.0], &[[1.0, 0.3], [0.3, 0.25]])?)?;
+    /// assert_eq!(density.tensor()?.dims(), [80, 140]);
+    /// let second = density.marginal(1)?;
+    /// assert_eq!(second.tensor()?.dims(), [80]);
+    /// assert!(second.mean()[0].abs() < 1e-6 && (second.covariance()[0][0] - 0.25).abs() < 1e-6);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no such axis.

@@ -16,6 +16,8 @@ use candle_core::{Device, Tensor};
 /// assert_eq!(grid.axis(0), [0.125, 0.375, 0.625, 0.875]);
 /// let plane = Grid::plane((-3.0, 3.0), (-2.0, 2.0), 60, 40)?.periodic(1)?;
 /// assert_eq!((plane.dim(), plane.cells()), (2, 2400));
+/// assert_eq!((grid.cell_volume(), grid.limits(0)?), (0.25, (0.0, 1.0)));
+/// assert_eq!(plane.middles()?.dims(), [2400, 2]);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

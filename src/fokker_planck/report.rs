@@ -4,6 +4,21 @@ use super::{Grid, GridDensity};
 use std::fmt;
 
 /// A density that has moved.
+///
+/// ```
+/// use scorebook::{prelude::*, fokker_planck::{Evolution, FokkerPlanck, Grid, GridDensity}};
+///
+/// let brownian = Ito::new(|x, _t| x * 0.0, |_t| 1.0);
+/// let start = GridDensity::dirac(&Grid::line((-8.0, 8.0), 81)?, &[0.0])?;
+/// let solver = FokkerPlanck { record: Some(1), ..Default::default() };
+/// let evolution: Evolution = solver.solve(&brownian, &start, &[0.0, 0.25, 0.5, 1.0])?;
+/// assert_eq!((&evolution.times[..], evolution.densities.len()), (&[0.0, 0.25, 0.5, 1.0][..], 4));
+/// // The variance is the time.
+/// assert!((evolution.at(0.3).covariance()[0][0] - 0.25).abs() < 1e-6);
+/// assert!((evolution.last().covariance()[0][0] - 1.0).abs() < 1e-6);
+/// println!("{}", evolution.report);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Evolution {
     /// The times of `densities`.

@@ -13,6 +13,25 @@ use candle_core::Tensor;
 ///
 /// Both keep the mass, and every value from becoming negative, with steps of any length. No Runge-Kutta or multistep method
 /// of an order above 1 does (Bolley and Crouzeix, RAIRO Anal. Numér. 12, 1978); the exponential is none of them.
+///
+/// ```
+/// use scorebook::{prelude::*, fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping}};
+///
+/// // The mean of dx = -x dt + dw from 2.
+/// let sde = Ito::new(|x, _t| x * -1.0, |_t| 1.0);
+/// let start = GridDensity::dirac(&Grid::line((-5.0, 5.0), 100)?, &[2.0])?;
+/// let mean = |stepping, steps| -> scorebook::Result<f64> {
+///     let solver = FokkerPlanck { stepping, ..Default::default() };
+///     Ok(solver.solve(&sde, &start, &time_grid(0.0, 1.0, steps)?)?.last().mean()[0])
+/// };
+/// // One step or ten: the coefficients do not depend on time.
+/// let exact = mean(Stepping::Exponential, 1)?;
+/// assert!((mean(Stepping::Exponential, 10)? - exact).abs() < 1e-9);
+/// // Half the step, half the error.
+/// let error = |steps| -> scorebook::Result<f64> { Ok(mean(Stepping::Implicit, steps)? - exact) };
+/// assert!((error(50)? / error(100)? - 2.0).abs() < 0.05);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Stepping {
     /// The exponential of the generator at the middle of the step: exact in time where drift and dispersion do not depend
@@ -106,6 +125,21 @@ impl FokkerPlanck {
     ///
     /// To run *particles* back in time is another matter: [`ReverseSde`](crate::reverse::ReverseSde) on descending times.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, fokker_planck::{FokkerPlanck, Grid, GridDensity}};
+    ///
+    /// let sde = Ito::new(|x, _t| x * -1.0, |_t| 1.0);
+    /// let grid = Grid::line((-3.0, 3.0), 30)?;
+    /// let start = GridDensity::from_density(&grid, &Gaussian::isotropic([1.0], 0.5)?)?;
+    /// let (solver, times) = (FokkerPlanck::default(), [0.0, 0.1]);
+    /// let end = solver.solve(&sde, &start, &times)?;
+    /// let back = solver.terminal_value(&sde, end.last(), &times)?;
+    /// assert!(back.last().l1_distance(&start)? < 1e-6);
+    /// // Twice as much as that, and nothing would be left of it.
+    /// assert!(back.report.error_growth > 1.0 && !back.report.warnings.is_empty());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`solve`](Self::solve), and if errors grow until a value is not finite.
     pub fn terminal_value(
@@ -144,13 +178,13 @@ impl FokkerPlanck {
     /// Its steps are those of [`solve`](Self::solve) transposed, so `∫ u(x, t₀) p₀ dx = ∫ φ p_T dx` holds to rounding.
     ///
     /// ```
-    /// use scorebook::{prelude::*, fokker_planck::{FokkerPlanck, Grid}};
+    /// use scorebook::{prelude::*, fokker_planck::{Expectation, FokkerPlanck, Grid}};
     ///
     /// // The chance that Brownian motion from x is above 0 a time 1 later is Φ(x).
     /// let sde = Ito::new(|x, _t| x * 0.0, |_t| 1.0);
     /// let grid = Grid::line((-6.0, 6.0), 240)?;
     /// let solver = FokkerPlanck::default();
-    /// let above = solver.expectation(&sde, &grid, |x| f64::from(x[0] > 0.0), &[0.0, 1.0])?;
+    /// let above: Expectation = solver.expectation(&sde, &grid, |x| f64::from(x[0] > 0.0), &[0.0, 1.0])?;
     /// for (x, chance) in grid.axis(0).into_iter().zip(above.last()) {
     ///     assert!((chance - scorebook::distribution::normal_cdf(x)).abs() < 1e-3);
     /// }

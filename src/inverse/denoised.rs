@@ -12,6 +12,25 @@ use candle_core::{Tensor, Var};
 ///
 /// By the second-order Tweedie formula its Jacobian is `∂x̂0/∂x_t = α/σ² Cov(x0|x_t)`: how the unmeasured pixels of a guess
 /// follow the measured ones. That is how a measurement reaches them.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // Data N(0, 4 I): x̂0 = 4α/(4α² + σ²) x_t.
+/// let process = VariancePreserving::default();
+/// let score = GaussianScore::new(Gaussian::isotropic([0.0, 0.0], 2.0)?, process);
+/// let x = Tensor::new(&[[1f64, -0.5]], &Device::Cpu)?;
+/// let state = Denoised::at(&process, &score, &x, 0.5)?;
+/// let slope = 4.0 * state.scale / (4.0 * state.scale.powi(2) + state.std.powi(2));
+/// let mean = state.mean.to_vec2::<f64>()?;
+/// assert!((mean[0][0] - slope).abs() < 1e-12 && (mean[0][1] + 0.5 * slope).abs() < 1e-12);
+/// let row = state.pull_back(&Tensor::new(&[[1f64, 0.0]], &Device::Cpu)?)?.to_vec2::<f64>()?;
+/// assert!((row[0][0] - slope).abs() < 1e-12 && row[0][1].abs() < 1e-12);
+/// // ∇‖x_t‖² = 2 x_t.
+/// let gradient = state.gradient(&state.x().sqr()?.sum_all()?)?;
+/// assert_eq!(gradient.to_vec2::<f64>()?, [[2.0, -1.0]]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Debug)]
 pub struct Denoised {
     /// The time `t`.

@@ -18,6 +18,22 @@ use candle_core::Tensor;
 /// [`DpsSampler`] has the paper's own step instead.
 ///
 /// Source: Chung et al., *Diffusion posterior sampling for general noisy inverse problems*, ICLR 2023, equations 11 and 16.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // For data N(0, 4 I), x̂0 = c x_t with c = 4α/(4α² + σ²).
+/// let (process, law) = (VariancePreserving::default(), Mixture::new([1.0], [[0.0, 0.0]], [2.0])?);
+/// let first = Mask::new(&Tensor::new(&[1f64, 0.0], &Device::Cpu)?)?;
+/// let measurement = Measurement::new(first, &Tensor::new(&[[2f64, 0.0]], &Device::Cpu)?, 0.5)?;
+/// let x = Tensor::new(&[[0.3f64, 0.1]], &Device::Cpu)?;
+///
+/// let state = Denoised::at(&process, &MixtureScore::new(law, process), &x, 0.5)?;
+/// let guess = Dps.likelihood_score(&state, &measurement)?.to_vec2::<f64>()?;
+/// let c = 4.0 * state.scale / (4.0 * state.scale.powi(2) + state.std.powi(2));
+/// assert!((guess[0][0] - c * (2.0 - 0.3 * c) / 0.25).abs() < 1e-12);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Dps;
 

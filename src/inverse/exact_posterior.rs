@@ -47,6 +47,25 @@ pub struct ExactPosterior {
 impl ExactPosterior {
     /// The posterior of a mixture.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // Clusters of variance ¼ at -2 and 2, and y = 1 with a noise of variance ¾.
+    /// let prior = Mixture::new([1.0, 1.0], [[-2.0], [2.0]], [0.5, 0.5])?;
+    /// let all = Mask::new(&Tensor::new(&[1f64], &Device::Cpu)?)?;
+    /// let measurement = Measurement::new(all, &Tensor::new(&[[1f64]], &Device::Cpu)?, 0.75f64.sqrt())?;
+    /// let posterior = ExactPosterior::of_mixture(&prior, &measurement, VariancePreserving::default())?;
+    /// // Evidence N(1; ±2, 1), means ¼ + ¾ (±2), variances 3/16.
+    /// let weight = 1.0 / (1.0 + (-4f64).exp());
+    /// assert!((posterior.weights()[1] - weight).abs() < 1e-12);
+    /// assert!((posterior.mean()[0] - (1.75 * weight - 1.25 * (1.0 - weight))).abs() < 1e-12);
+    /// let (x, t) = (Tensor::new(&[[1.75f64]], &Device::Cpu)?, Tensor::new(&[0f64], &Device::Cpu)?);
+    /// let density = posterior.log_prob(&x, &t)?.exp()?.to_vec1::<f64>()?[0];
+    /// assert!((density - weight / (std::f64::consts::TAU * 3.0 / 16.0).sqrt()).abs() < 1e-9);
+    /// assert_eq!(posterior.sample(100, &mut Generator::new(7), &Device::Cpu)?.dims(), [100, 1]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the operator is not linear, there is more than one measurement, or it is not one of the mixture's points.
     pub fn of_mixture(

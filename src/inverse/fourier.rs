@@ -35,6 +35,18 @@ pub struct SubsampledFourier {
 impl SubsampledFourier {
     /// The frequencies where the mask `[height, width]` is 1, equal at `k` and `-k`.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // The mean and the frequency ±1 along the rows.
+    /// let mask = Tensor::new(&[[1f64, 1.0, 0.0, 1.0], [0.0; 4]], &Device::Cpu)?;
+    /// let operator = SubsampledFourier::new(&mask)?;
+    /// assert_eq!(operator.mask().to_vec2::<f64>()?, mask.to_vec2::<f64>()?);
+    /// let lonely = Tensor::new(&[[1f64, 1.0, 0.0, 0.0], [0.0; 4]], &Device::Cpu)?;
+    /// assert!(SubsampledFourier::new(&lonely).unwrap_err().to_string().contains("opposite frequency"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the mask has another shape or other numbers, or only one of `k` and `-k`.
     pub fn new(mask: &Tensor) -> Result<Self> {
@@ -73,6 +85,16 @@ impl SubsampledFourier {
 
     /// Whole rows of frequencies, as a scanner takes them: all of the `centre` lowest, and of the others each pair
     /// `±k` with the probability `share`.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let rows = SubsampledFourier::random_rows((32, 8), 8, 0.25, &mut Generator::new(7))?.mask().mean(1)?.to_vec1::<f64>()?;
+    /// assert!(rows.iter().all(|row| *row == 0.0 || *row == 1.0));
+    /// // The lowest are there, the mean and ±1, ±2, ±3; and each with its opposite.
+    /// assert!((0..4).all(|k| rows[k] == 1.0) && (1..32).all(|k| rows[k] == rows[32 - k]));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the size is 0 or `share` not in `[0, 1]`.

@@ -13,6 +13,23 @@ use candle_core::Tensor;
 ///
 /// Source: Jalal et al., *Robust compressed sensing MRI with deep generative priors*, NeurIPS 2021, equation 4, with their
 /// `γ_t = ς(t)`.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // The measured coordinate is drawn to 2, the other one left alone.
+/// let (process, law) = (VariancePreserving::default(), Mixture::new([1.0], [[0.0, 0.0]], [2.0])?);
+/// let first = Mask::new(&Tensor::new(&[1f64, 0.0], &Device::Cpu)?)?;
+/// let measurement = Measurement::new(first, &Tensor::new(&[[2f64, 0.0]], &Device::Cpu)?, 0.5)?;
+/// let x = Tensor::new(&[[0.3f64, 0.1]], &Device::Cpu)?;
+///
+/// let state = Denoised::at(&process, &MixtureScore::new(law, process), &x, 0.5)?;
+/// let guess = JacobianFree.likelihood_score(&state, &measurement)?.to_vec2::<f64>()?;
+/// let level = state.std / state.scale;
+/// let exact = (2.0 - 0.3 / state.scale) / (state.scale * (level * level + 0.25));
+/// assert!((guess[0][0] - exact).abs() < 1e-12 && guess[0][1] == 0.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct JacobianFree;
 

@@ -72,6 +72,16 @@ impl Mask {
     /// Each pixel of images `[channels, height, width]`, with all its channels, or each coordinate of points
     /// `[dim]` is measured with the probability `share`.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let mask = Mask::random(&[3, 64, 64], 0.25, &mut Generator::new(7))?.mask();
+    /// assert_eq!(mask.dims(), [3, 64, 64]);
+    /// // Of 4096 pixels a quarter, ± 28.
+    /// assert!((mask.get(0)?.sum_all()?.to_scalar::<f64>()? - 1024.0).abs() < 6.0 * 27.8);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `share` is not in `[0, 1]`, or the shape is another one.
     pub fn random(shape: &[usize], share: f64, generator: &mut Generator) -> Result<Self> {

@@ -17,6 +17,10 @@ use std::sync::Arc;
 /// let y = Tensor::new(&[[0.7f32, f32::NAN]], &Device::Cpu)?;
 /// let measurement = Measurement::new(first, &y, 0.1)?;
 /// assert_eq!(measurement.y().to_vec2::<f32>()?, [[0.7, 0.0]]);
+/// assert_eq!((measurement.operator().name(), measurement.std()), ("mask", 0.1));
+/// // y - A(x), differentiable in x.
+/// let residual = measurement.residual(&Tensor::new(&[[0.5f32, 3.0]], &Device::Cpu)?)?.to_vec2::<f32>()?;
+/// assert!((residual[0][0] - 0.2).abs() < 1e-6 && residual[0][1] == 0.0);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

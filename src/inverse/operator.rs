@@ -57,6 +57,15 @@ pub trait Operator: Send + Sync + Debug {
     /// `y` with 0 in the places that are not measured, whatever stood there. An operator all of whose places are
     /// measured leaves it as it is.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let first = Mask::new(&Tensor::new(&[1f32, 0.0], &Device::Cpu)?)?;
+    /// let y = Tensor::new(&[[0.7f32, f32::NAN]], &Device::Cpu)?;
+    /// assert_eq!(first.measured(&y)?.to_vec2::<f32>()?, [[0.7, 0.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `y` has not the shape of a measurement.
     fn measured(&self, y: &Tensor) -> Result<Tensor> {
@@ -87,6 +96,18 @@ pub trait LinearOperator: Operator {
     }
 
     /// `A⁺ y = Aᵀ (A Aᵀ)⁺ y`: of all `x` that fit `y` best, the shortest.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // Means over pairs of pixels; the flattest image that has them.
+    /// let y = Tensor::new(&[1f64, 5.0], &Device::Cpu)?.reshape((1, 1, 1, 2))?;
+    /// let pairs = Downsample { factor: 2 };
+    /// let x = pairs.pseudo_inverse(&y)?;
+    /// assert_eq!(x.flatten_all()?.to_vec1::<f64>()?, [1.0, 1.0, 5.0, 5.0, 1.0, 1.0, 5.0, 5.0]);
+    /// assert_eq!(pairs.apply(&x)?.flatten_all()?.to_vec1::<f64>()?, [1.0, 5.0]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`solve`](Self::solve).

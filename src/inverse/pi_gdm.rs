@@ -16,6 +16,22 @@ use candle_core::Tensor;
 ///
 /// Source: J. Song, Vahdat, Mardani and Kautz, *Pseudoinverse-guided diffusion models for inverse problems*, ICLR 2023,
 /// equations 7 and 8, with `s = 1` there.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // For data N(0, s² I) it is exact.
+/// let (process, law) = (VariancePreserving::default(), Mixture::new([1.0], [[0.0, 0.0]], [2.0])?);
+/// let first = Mask::new(&Tensor::new(&[1f64, 0.0], &Device::Cpu)?)?;
+/// let measurement = Measurement::new(first, &Tensor::new(&[[2f64, 0.0]], &Device::Cpu)?, 0.5)?;
+/// let x = Tensor::new(&[[0.3f64, 0.1]], &Device::Cpu)?;
+///
+/// let state = Denoised::at(&process, &MixtureScore::new(law.clone(), process), &x, 0.5)?;
+/// let guess = PiGdm { data_std: 2.0 }.likelihood_score(&state, &measurement)?;
+/// let exact = ExactLikelihood::new(law).likelihood_score(&state, &measurement)?;
+/// assert!((guess - exact)?.abs()?.max_all()?.to_scalar::<f64>()? < 1e-12);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct PiGdm {
     /// The standard deviation `s` of the data, at which `r_t` saturates; 1 in the paper.

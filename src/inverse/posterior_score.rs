@@ -57,6 +57,22 @@ impl PosteriorScore {
     /// likelihood's score is next to nothing; but the guess `x̂0 = (x_t + σ² s)/α` magnifies the network's errors by `1/α`,
     /// and those of its Jacobian too. A level well above the data's standard deviation loses next to nothing.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let process = VariancePreserving::default();
+    /// let prior = GaussianScore::new(Gaussian::standard(1), process);
+    /// let all = Mask::new(&Tensor::new(&[1f64], &Device::Cpu)?)?;
+    /// let measurement = Measurement::new(all, &Tensor::new(&[[2f64]], &Device::Cpu)?, 0.5)?;
+    /// let posterior = PosteriorScore::new(prior, process, measurement, PiGdm::default()).up_to_noise_level(10.0)?;
+    /// assert_eq!(posterior.measurement().std(), 0.5);
+    /// // At the horizon the noise level is 150: the prior's score -x alone. At 0.1 it is 0.3.
+    /// let at = |t: f64| posterior.score(&Tensor::zeros((1, 1), DType::F64, &Device::Cpu)?, &Tensor::new(&[t], &Device::Cpu)?);
+    /// assert_eq!(at(1.0)?.to_vec2::<f64>()?, [[0.0]]);
+    /// assert!(at(0.1)?.to_vec2::<f64>()?[0][0] > 1.0);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `level` is not positive.
     pub fn up_to_noise_level(self, level: f64) -> Result<Self> {

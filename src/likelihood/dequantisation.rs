@@ -65,6 +65,16 @@ pub struct BitsPerDim {
 impl Dequantisation {
     /// The cells of the images that an [`ImageSet`](crate::data::ImageSet) gives, `x = byte/127.5 - 1` in the middle of
     /// each: they reach half a cell past -1 and 1.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, likelihood::Dequantisation};
+    ///
+    /// let pixels = Tensor::new(&[[0u8, 255]], &Device::Cpu)?;
+    /// let x = Dequantisation::of_images(1).dequantise(&pixels, &mut Generator::new(7))?.to_vec2::<f32>()?;
+    /// // Anywhere in the cells about -1 and 1.
+    /// assert!((x[0][0] + 1.0).abs() <= 0.5 / 127.5 && (x[0][1] - 1.0).abs() <= 0.5 / 127.5);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn of_images(draws: usize) -> Self {
         let half = 0.5 / 127.5;
         Self { levels: 256, low: -1.0 - half, high: 1.0 + half, draws }

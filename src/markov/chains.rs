@@ -108,7 +108,23 @@ impl Chains {
     /// [`Langevin::noise`] is 0.
     ///
     /// Its stationary law is not `p` but off by O(ε): for `N(0, 1)` it is `N(0, 1/(1 - ε/2))`. Steps that are too long for
-    /// the steepest place make it explode.
+    /// the steepest place make it explode. `start` is `[chains, dim]`, as for
+    /// [`metropolis_hastings`](Self::metropolis_hastings).
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, markov::{Chains, Langevin, Target}};
+    ///
+    /// // N(0, 1) by its score alone.
+    /// let target = Target::score(1, |x| Ok(x.neg()?));
+    /// let chains = Chains { warm_up: 20, draws: 1, ..Default::default() };
+    /// let start = Tensor::zeros((20_000, 1), DType::F64, &Device::Cpu)?;
+    /// let langevin = Langevin { step: 0.5, ..Default::default() };
+    /// let trace = chains.langevin(&target, &langevin, &start, &mut Generator::new(7))?;
+    /// // The variance is not 1 but 1/(1 - ε/2).
+    /// let variance = trace.state.sqr()?.mean_all()?.to_scalar::<f64>()?;
+    /// assert!((variance - 4.0 / 3.0).abs() < 0.08);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If a setting is out of its range (`adapt` has nothing to steer by here), shapes do not fit, or a state or score is

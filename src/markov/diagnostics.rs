@@ -95,6 +95,22 @@ pub fn r_hat(draws: &Tensor) -> Result<Vec<f64>> {
 /// The bulk effective sample size: how many independent draws would tell the centre of the law as well. Computed on
 /// the normal scores of the ranks, so that it exists for laws without variance too.
 ///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // Draws of which each keeps half of the one before: n (1 - ½)/(1 + ½).
+/// let mut z = vec![0.0; 16_000];
+/// Generator::new(7).fill_normal_f64(&mut z);
+/// let mut x = 0.0;
+/// for z in &mut z {
+///     x = 0.5 * x + 0.75f64.sqrt() * *z;
+///     *z = x;
+/// }
+/// let draws = Tensor::from_vec(z, (4, 4000), &Device::Cpu)?.t()?;
+/// assert!((diagnostics::ess_bulk(&draws)?[0] - 16_000.0 / 3.0).abs() < 600.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`summary`].
 pub fn ess_bulk(draws: &Tensor) -> Result<Vec<f64>> {
@@ -102,6 +118,17 @@ pub fn ess_bulk(draws: &Tensor) -> Result<Vec<f64>> {
 }
 
 /// The tail effective sample size: the smaller one of those for the quantiles 5 % and 95 %.
+///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // Of draws that hold each value ten times, one in ten counts.
+/// let once = Generator::new(7).normal((400, 1, 4), &Device::Cpu)?;
+/// let held = once.broadcast_as((400, 10, 4))?.reshape((4000, 4))?;
+/// assert!((diagnostics::ess_tail(&once.squeeze(1)?)?[0] - 1600.0).abs() < 400.0);
+/// assert!((diagnostics::ess_tail(&held)?[0] - 1600.0).abs() < 400.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`summary`].
@@ -111,6 +138,15 @@ pub fn ess_tail(draws: &Tensor) -> Result<Vec<f64>> {
 
 /// The Monte Carlo standard error of the mean: the standard deviation over the root of the effective sample size (the one
 /// for the mean, without ranks).
+///
+/// ```
+/// use scorebook::{prelude::*, markov::diagnostics};
+///
+/// // 1/√n for independent draws of variance 1.
+/// let draws = Generator::new(7).normal((2500, 4), &Device::Cpu)?;
+/// assert!((diagnostics::mcse_mean(&draws)?[0] - 0.01).abs() < 0.001);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 ///
 /// # Errors
 /// As [`summary`].

@@ -5,6 +5,20 @@ use crate::random::Generator;
 /// The random numbers of one chain: a stream of its own, so that neither threads nor other chains change them.
 ///
 /// It also implements [`rand::RngCore`], for the distributions of `rand_distr`.
+///
+/// ```
+/// use scorebook::{markov::Noise, random::Generator};
+///
+/// let mut noise = Noise::new(&Generator::new(7));
+/// let n = 100_000;
+/// let (mut squares, mut below) = (0.0, 0);
+/// for _ in 0..n {
+///     squares += noise.normal().powi(2);
+///     below += usize::from(noise.uniform() < 0.25);
+/// }
+/// assert!((squares / n as f64 - 1.0).abs() < 0.03);
+/// assert!((below as f64 / n as f64 - 0.25).abs() < 0.01);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Noise {
     normals: Buffered<f32, 64>,

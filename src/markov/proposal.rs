@@ -43,11 +43,27 @@ pub struct Point<'a> {
 /// ```
 pub trait Proposal: Send + Sync {
     /// Whether the target's score must be there in [`Point`]s.
+    ///
+    /// ```
+    /// use scorebook::markov::{Langevin, Proposal, RandomWalk};
+    ///
+    /// assert!(Langevin::default().uses_score() && !RandomWalk::new(1.0)?.uses_score());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     fn uses_score(&self) -> bool {
         false
     }
 
     /// That the proposal serves a space of this dimension.
+    ///
+    /// ```
+    /// use scorebook::markov::{Proposal, RandomWalk};
+    ///
+    /// let walk = RandomWalk::with_covariance(1.0, &[[2.0, 0.0], [0.0, 1.0]])?;
+    /// assert!(walk.check(2).is_ok());
+    /// assert!(walk.check(3).unwrap_err().to_string().contains("the target has 3 coordinates"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If it does not.
@@ -62,6 +78,14 @@ pub trait Proposal: Send + Sync {
     fn log_ratio(&self, from: Point<'_>, to: Point<'_>) -> f64;
 
     /// The same kernel with a step that is longer by the given factor: what warm-up may tune. `None` where there is no step.
+    ///
+    /// ```
+    /// use scorebook::markov::{Langevin, Proposal};
+    ///
+    /// // Twice as far: twice √(2ε), so four times ε.
+    /// let langevin = Langevin { step: 0.01, ..Default::default() };
+    /// assert!((langevin.rescaled(2.0).unwrap().step - 0.04).abs() < 1e-15);
+    /// ```
     fn rescaled(&self, _factor: f64) -> Option<Self>
     where
         Self: Sized,

@@ -8,6 +8,26 @@ use crate::{Error, Result, distribution::cholesky};
 /// `L` is the identity, or Cholesky's factor of a covariance. With the covariance of the target,
 /// `s = 2.38/√dim` is the best step for Gaussian targets in many dimensions, and accepts 23 % (Roberts, Gelman and
 /// Gilks, Ann. Appl. Probab. 7, 1997); in one dimension 44 %.
+///
+/// ```
+/// use scorebook::{prelude::*, markov::{Chains, RandomWalk, Target}};
+///
+/// // A narrow Gaussian of ten dimensions: steps of its own shape, 2.38/√dim long, accept 25 %.
+/// let entry = |i, j| if i == j { 1.0 } else { 0.9 };
+/// let covariance: Vec<Vec<f64>> = (0..10).map(|i| (0..10).map(|j| entry(i, j)).collect()).collect();
+/// let law = Gaussian::full([0.0; 10], &covariance)?;
+/// let start = law.sample(400, &mut Generator::new(1), &Device::Cpu)?;
+/// let chains = Chains { warm_up: 0, draws: 100, ..Default::default() };
+/// let accepted = |walk: RandomWalk| -> scorebook::Result<f64> {
+///     let target = Target::density(law.clone());
+///     let trace = chains.metropolis_hastings(&target, &walk, &start, &mut Generator::new(7))?;
+///     Ok(trace.acceptance.iter().sum::<f64>() / 400.0)
+/// };
+/// let step = 2.38 / 10f64.sqrt();
+/// assert!((accepted(RandomWalk::with_covariance(step, &covariance)?)? - 0.25).abs() < 0.03);
+/// assert!(accepted(RandomWalk::new(step)?)? < 0.05);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct RandomWalk {
     step: f64,

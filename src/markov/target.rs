@@ -20,7 +20,10 @@ use std::{fmt, sync::Arc};
 /// });
 /// let by_tensors = Target::tensors(2, |x| Ok((x.sqr()?.sum(1)? * -0.5)?));
 /// let density = Target::density(Gaussian::standard(2));
-/// # let _ = (plain, with_score, by_tensors, density);
+/// // Where `ln p` is not known, the score alone serves Langevin dynamics.
+/// let score_only = Target::score(2, |x| Ok(x.neg()?));
+/// assert!([plain, with_score, by_tensors, density, score_only].iter().all(|target| target.dim() == 2));
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct Target {

@@ -20,6 +20,7 @@ use rand::Rng;
 /// assert_eq!(swap.detailed_balance_residual(&[0.5, 0.5])?, 0.0);
 /// assert_eq!((swap.is_irreducible(), swap.period(0)?), (true, 2));
 /// assert_eq!(swap.law_after(&[1.0, 0.0], 1001)?, [0.0, 1.0]);
+/// assert_eq!((swap.states(), swap.probability(0, 1), swap.probability(0, 0)), (2, 1.0, 0.0));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -250,6 +251,18 @@ impl TransitionMatrix {
     /// `1 - max |λ|` over the eigenvalues other than the first, of an irreducible chain in detailed balance with `law`.
     /// `νPⁿ` comes closer to `π` like `(1 - gap)ⁿ`: the total variation from the state `x` is at most
     /// `½ √(1/π(x) - 1) (1 - gap)ⁿ` (Diaconis and Stroock, Ann. Appl. Probab. 1, 1991).
+    ///
+    /// ```
+    /// use scorebook::markov::{TransitionMatrix, total_variation};
+    ///
+    /// // The eigenvalues of two states are 1 and 1 - 0.3 - 0.1.
+    /// let p = TransitionMatrix::new(&[[0.7, 0.3], [0.1, 0.9]])?;
+    /// let law = p.stationary()?;
+    /// assert!((p.spectral_gap(&law)? - 0.4).abs() < 1e-12);
+    /// let after = total_variation(&p.law_after(&[1.0, 0.0], 10)?, &law)?;
+    /// assert!((after - 0.75 * 0.6f64.powi(10)).abs() < 1e-12);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If `law` has an empty state, or the chain is not in detailed balance with it.

@@ -31,6 +31,9 @@ use std::path::Path;
 /// let path = std::env::temp_dir().join("scorebook-doc-features.safetensors");
 /// features.save(&path)?;
 /// assert_eq!(Features::load(&path)?.to_string(), "3 rows of 2 features by by hand of three points");
+/// assert_eq!((features.len(), features.is_empty(), features.size()), (3, false, 2));
+/// assert_eq!((features.net(), features.images()), ("by hand", "three points"));
+/// assert_eq!(features.first(1)?.values().to_vec2::<f32>()?, [[1.0, 2.0]]);
 /// # std::fs::remove_file(&path)?;
 /// # Ok::<(), scorebook::Error>(())
 /// ```
@@ -80,6 +83,16 @@ impl Features {
 
     /// What `classifier` sees in `images` `[n, channels, height, width]` from -1 to 1, which are called `name`.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, metrics::Features, score::Classifier};
+    ///
+    /// let (classifier, _) = Classifier::shipped("fashion-mnist-classifier", &Device::Cpu)?;
+    /// let images = FashionMnist::default().load(Split::Test)?.tensor(0, 8)?;
+    /// let features = Features::of(&classifier, &images, "eight garments")?;
+    /// assert_eq!((features.len(), features.size(), features.net()), (8, 64, "fashion-mnist-classifier"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the images have another shape than the classifier's, or there is none.
     pub fn of(classifier: &Classifier, images: &Tensor, name: &str) -> Result<Self> {
@@ -88,6 +101,15 @@ impl Features {
     }
 
     /// The pixels themselves as features: for memorisation, and where there is no net.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, metrics::Features};
+    ///
+    /// let images = Tensor::arange(0f32, 8.0, &Device::Cpu)?.reshape((2, 1, 2, 2))?;
+    /// let features = Features::pixels(&images, "two squares")?;
+    /// assert_eq!(features.values().to_vec2::<f32>()?, [[0.0, 1.0, 2.0, 3.0], [4.0, 5.0, 6.0, 7.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no image.

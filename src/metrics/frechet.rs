@@ -38,6 +38,14 @@ impl Moments {
 
     /// Those of the rows `x` `[n, dim]`, in `f64`; the covariance with `n - 1` in its denominator.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, metrics::Moments};
+    ///
+    /// let x = Tensor::new(&[[0f64, 1.0], [2.0, 1.0]], &Device::Cpu)?;
+    /// assert_eq!(Moments::of(&x)?, Moments::new(vec![1.0, 1.0], vec![2.0, 0.0, 0.0, 0.0])?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `x` has another shape, or fewer than two rows: one has no covariance.
     pub fn of(x: &Tensor) -> Result<Self> {

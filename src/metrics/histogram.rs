@@ -63,6 +63,13 @@ impl ClassHistogram {
 
     /// How often each of `classes` is among `labels`.
     ///
+    /// ```
+    /// use scorebook::metrics::ClassHistogram;
+    ///
+    /// assert_eq!(ClassHistogram::count(&[0, 2, 2], 3)?, [1, 0, 2]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If a label is none of them.
     pub fn count(labels: &[u32], classes: usize) -> Result<Vec<u64>> {

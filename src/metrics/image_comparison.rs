@@ -135,14 +135,14 @@ impl FeatureComparison {
     /// The metrics of features among `metrics`, for generated images with these features.
     ///
     /// ```
-    /// use scorebook::{prelude::*, metrics::{FeatureComparison, Features, ImageMetric}};
+    /// use scorebook::{prelude::*, metrics::{FeatureComparison, Features, ImageMetric, ImageReport}};
     ///
     /// let mut generator = Generator::new(7);
     /// let mut features = |n: usize, scale: f64| -> scorebook::Result<Features> {
     ///     Features::new((generator.normal((n, 4), &Device::Cpu)? * scale)?, "identity", "points")
     /// };
     /// let comparison = FeatureComparison::new(&features(500, 1.0)?, Some(&features(200, 1.0)?))?;
-    /// let report = comparison.report(&features(200, 2.0)?, &ImageMetric::ALL)?;
+    /// let report: ImageReport = comparison.report(&features(200, 2.0)?, &ImageMetric::ALL)?;
     /// let distance = report.get("Fréchet distance").unwrap();
     /// assert!(distance.value > 10.0 * distance.floor.unwrap());
     /// # Ok::<(), scorebook::Error>(())
@@ -250,6 +250,20 @@ fn count(classifier: &Classifier, images: &Tensor, labels: &[Label]) -> Result<V
 ///
 /// All that is said is said by one classifier: its features, and what it tells of the images (not their true labels, so
 /// that its errors are in both).
+///
+/// ```
+/// use scorebook::{prelude::*, metrics::{ImageComparison, ImageMetric}, score::Classifier};
+///
+/// let (classifier, _) = Classifier::shipped("fashion-mnist-classifier", &Device::Cpu)?;
+/// let some = |split| FashionMnist::default().load(split)?.select(&(0..200).collect::<Vec<_>>());
+/// let comparison = ImageComparison::new(&classifier, &some(Split::Train)?, &some(Split::Test)?, 200)?;
+/// // Noise is no garment.
+/// let noise = Generator::new(7).uniform(-1.0, 1.0, (100, 1, 28, 28), &Device::Cpu)?;
+/// let report = comparison.report(&noise, &[ImageMetric::Frechet])?;
+/// let distance = report.get("Fréchet distance").unwrap();
+/// assert!(distance.value > 5.0 * distance.floor.unwrap());
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ImageComparison {
     classifier: Classifier,

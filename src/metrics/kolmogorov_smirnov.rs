@@ -44,7 +44,20 @@ pub fn ks_one_sample(sample: &[f64], cdf: impl Fn(f64) -> f64) -> Result<KsTest>
     Ok(KsTest { statistic, p_value: p_value(statistic, n) })
 }
 
-/// Tests whether two samples come from one law: `D = sup |F_n(x) - G_m(x)|`.
+/// Tests whether two samples come from one law: `D = sup |F_n(x) - G_m(x)|`, with the p-value of [`ks_one_sample`] for
+/// `nm/(n + m)` numbers.
+///
+/// ```
+/// use scorebook::metrics::ks_two_sample;
+///
+/// // Three of four numbers lie below all of the others.
+/// let test = ks_two_sample(&[1.0, 2.0, 3.0, 6.0], &[4.0, 5.0, 6.0, 7.0])?;
+/// assert_eq!(test.statistic, 0.75);
+/// let even: Vec<f64> = (0..500).map(f64::from).collect();
+/// let shifted: Vec<f64> = even.iter().map(|x| x + 100.0).collect();
+/// assert!(ks_two_sample(&even, &shifted)?.p_value < 1e-6);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 ///
 /// # Errors
 /// If a sample is empty, or a number not finite.

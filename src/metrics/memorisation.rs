@@ -34,6 +34,8 @@ impl Memorisation {
     /// let found = Memorisation::of(&generated, &train, &held_out)?.unwrap();
     /// assert_eq!(found.nearest[3], 103);
     /// assert!((found.suspicious() - 0.5).abs() < 0.1);
+    /// let (generated, held_out) = found.medians();
+    /// assert!(generated < held_out);
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     ///

@@ -37,6 +37,14 @@ pub trait Display {
 /// let bundle = Bundle::html("<b>E</b> = ½").with("text/plain", "E = ½");
 /// assert_eq!(bundle.get("text/plain"), Some("E = ½"));
 /// assert_eq!(bundle.get("image/png"), None);
+/// assert!(Bundle::default().is_empty() && !bundle.is_empty());
+/// // A format each, as text; a picture in base64.
+/// let formula = Bundle::latex("$x^2$");
+/// assert_eq!(formula.formats().next().unwrap().0, "text/latex");
+/// assert_eq!(Bundle::svg("<svg/>").get("image/svg+xml"), Some("<svg/>"));
+/// assert_eq!(Bundle::png(b"\x89PNG").get("image/png"), Some("iVBORw=="));
+/// let document = Bundle::json(serde_json::json!({"steps": 3}));
+/// assert_eq!(document.formats().next().unwrap().1["steps"], 3);
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(transparent)]

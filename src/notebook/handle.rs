@@ -20,6 +20,16 @@ pub fn show<T: Display + ?Sized>(output: &T) {
 
 /// Takes away what the cell has shown and printed so far: at once, or, with `wait`, when the next
 /// output arrives (which does not flicker).
+///
+/// ```
+/// use scorebook::notebook::{clear_output, show};
+///
+/// // Counts in one place.
+/// for count in 1..=3 {
+///     clear_output(true);
+///     show(&format!("{count} of 3"));
+/// }
+/// ```
 pub fn clear_output(wait: bool) {
     channel::send(&Message::ClearOutput { wait });
 }

@@ -38,6 +38,16 @@ impl Default for Live {
 
 impl Live {
     /// A figure that is redrawn at most once in `period`.
+    ///
+    /// ```
+    /// use scorebook::notebook::Live;
+    /// use std::time::Duration;
+    ///
+    /// let mut live = Live::every(Duration::from_secs(3600));
+    /// assert!(live.update(|| Ok("the first picture"))?);
+    /// assert!(!live.update(|| Ok("one that comes too soon and is not drawn"))?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn every(period: Duration) -> Self {
         Self { period, handle: None, drawn: None }
     }

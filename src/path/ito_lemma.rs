@@ -10,11 +10,14 @@ type Function = Arc<dyn Fn(f64, f64) -> f64 + Send + Sync>;
 /// A smooth function `φ(x, t)` with the derivatives that Itô's lemma takes of it.
 ///
 /// ```
-/// use scorebook::path::SmoothFunction;
+/// use scorebook::{prelude::*, path::{SmoothFunction, ito_lemma}};
 ///
 /// // x² t
 /// let phi = SmoothFunction::new(|x, t| x * x * t, |x, _t| x * x, |x, t| 2.0 * x * t, |_x, t| 2.0 * t);
-/// # let _ = phi;
+/// let path = Tensor::new(&[[1f64], [3.0]], &Device::Cpu)?;
+/// let terms = ito_lemma(&phi, &[0.5, 1.0], &path, &path)?;
+/// assert_eq!(terms.change.to_vec1::<f64>()?, [9.0 - 0.5]);
+/// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone)]
 pub struct SmoothFunction {
@@ -45,6 +48,21 @@ impl fmt::Debug for SmoothFunction {
 /// The terms of Itô's lemma on a grid, each with the shape of one state.
 ///
 /// `φ(X_T, T) - φ(X_0, 0) = ∫ ∂ₜφ dt + ∫ ∂ₓφ dX + ½ ∫ ∂ₓₓφ d[X]`, all three integrals with the left end.
+///
+/// ```
+/// use scorebook::{prelude::*, path::{ItoTerms, SmoothFunction, ito_lemma}};
+///
+/// // x², for which the lemma holds on any grid, with the squares of the path's own steps: 9 = 4 + 5.
+/// let square = SmoothFunction::new(|x, _t| x * x, |_x, _t| 0.0, |x, _t| 2.0 * x, |_x, _t| 2.0);
+/// let path = Tensor::new(&[[0f64], [1.0], [3.0]], &Device::Cpu)?;
+/// let variation = Tensor::new(&[[0f64], [1.0], [5.0]], &Device::Cpu)?;
+/// let terms: ItoTerms = ito_lemma(&square, &[0.0, 0.5, 1.0], &path, &variation)?;
+/// assert_eq!((terms.change.to_vec1::<f64>()?, terms.first_order.to_vec1::<f64>()?), (vec![9.0], vec![4.0]));
+/// assert_eq!(terms.residual()?.to_vec1::<f64>()?, [0.0]);
+/// // The chain rule of ordinary calculus misses the second.
+/// assert_eq!(terms.ordinary_residual()?.to_vec1::<f64>()?, [5.0]);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct ItoTerms {
     /// `φ` at the last time less `φ` at the first.

@@ -1,5 +1,15 @@
 //! White noise, Brownian motion, integrals along its paths, and what is measured on them.
 //!
+//! | what | where |
+//! |---|---|
+//! | white noise, below a band edge | [`WhiteNoise`], its spectrum by [`periodogram`] |
+//! | noise with a covariance `Q` | [`SpectralDensity`] |
+//! | Brownian motion on a grid of times, refined, coarsened, reversed | [`BrownianMotion`], [`time_grid`] |
+//! | one path at any time | [`BrownianTree`] |
+//! | `∫ f dW` with the integrand at the left end, the right end or between | [`stochastic_integral`], [`integral_process`] |
+//! | `[W]_t = t` | [`quadratic_variation`], [`covariation`] |
+//! | Itô's lemma, term by term | [`ito_lemma`] |
+//!
 //! The notes use Brownian motion without defining it (000): `W_0 = 0`, independent increments,
 //! `W_t - W_s ~ N(0, (t - s) I)`, continuous paths. White noise, "its derivative", is no function.
 //!

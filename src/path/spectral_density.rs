@@ -74,6 +74,14 @@ impl SpectralDensity {
     /// The lower triangle `L` with `L Lᵀ = Q`, `[dim, dim]`: as a
     /// [`Dispersion::Matrix`](crate::sde::Dispersion::Matrix) it drives an SDE with this noise.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, path::SpectralDensity};
+    ///
+    /// let factor = SpectralDensity::new(&[[4.0, 2.0], [2.0, 10.0]])?.factor(DType::F64, &Device::Cpu)?;
+    /// assert_eq!(factor.to_vec2::<f64>()?, [[2.0, 0.0], [1.0, 3.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `dtype` is no float, or the device cannot take it.
     pub fn factor(&self, dtype: DType, device: &Device) -> Result<Tensor> {

@@ -32,6 +32,7 @@ const DEPTH: u32 = 24;
 /// assert!(difference?.abs()?.max_all()?.to_scalar::<f64>()? < 1e-12);
 /// // The same time, the same bits.
 /// assert_eq!(tree.value(0.3)?.to_vec2::<f64>()?, early.to_vec2::<f64>()?);
+/// assert_eq!(tree.interval(), (0.0, 2.0));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone)]

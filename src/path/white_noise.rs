@@ -24,6 +24,10 @@ use std::f64::consts::{PI, TAU};
 /// // ⟨w, t⟩ ~ N(0, ∫ t² dt), of which the band holds all but 1/500: the variance is close to 1/3.
 /// let variance = noise.against(|t| t)?.sqr()?.mean_all()?.to_scalar::<f64>()?;
 /// assert!((variance - 1.0 / 3.0).abs() < 5.0 * 2f64.sqrt() / 300.0 + 0.002);
+/// assert_eq!((noise.modes(), noise.band_edge()), (50, 50.0));
+/// // Its integral is Brownian motion, but for what lies above the band edge: the variance at ½ is ½.
+/// let variance = noise.integral(&[0.5])?.sqr()?.mean_all()?.to_scalar::<f64>()?;
+/// assert!((variance - 0.5).abs() < 5.0 * 2f64.sqrt() / 200.0 + 0.002);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

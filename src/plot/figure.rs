@@ -24,6 +24,7 @@ use crate::{Error, Result};
 /// let parabola = plot::curve(-1., 1., |x| x * x);
 /// let figure = plot::line(&[("x²", &parabola)])?.title("A parabola").size(480, 300);
 /// assert_eq!(figure.to_string(), "Figure “A parabola”, 480 × 300");
+/// assert!(figure.png()?.starts_with(b"\x89PNG"));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -87,6 +88,17 @@ impl Figure {
 
     /// The values at the left and the right end; `low > high` turns the axis round.
     ///
+    /// ```
+    /// use scorebook::plot;
+    ///
+    /// let figure = plot::line(&[("x²", plot::curve(-1., 1., |x| x * x))])?;
+    /// assert!(!figure.svg()?.contains("\n8\n"));
+    /// let wide = figure.clone().x_limits(0., 10.)?;
+    /// assert!(wide.svg()?.contains("\n8\n"));
+    /// assert!(figure.x_limits(1., 1.).is_err());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// Limits that are equal or not finite, or not above 0 on a logarithmic axis.
     pub fn x_limits(self, low: f64, high: f64) -> Result<Self> {
@@ -95,6 +107,14 @@ impl Figure {
     }
 
     /// The values at the lower and the upper end; `low > high` turns the axis round.
+    ///
+    /// ```
+    /// use scorebook::plot;
+    ///
+    /// let figure = plot::line(&[("x²", plot::curve(-1., 1., |x| x * x))])?.y_limits(0., 10.)?;
+    /// assert!(figure.svg()?.contains("\n8\n"));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Limits that are equal or not finite, or not above 0 on a logarithmic axis.
@@ -166,6 +186,16 @@ impl Figure {
     }
 
     /// Writes a caption under each image of an image grid.
+    ///
+    /// ```
+    /// use scorebook::{plot, prelude::*};
+    ///
+    /// let images = Tensor::zeros((2, 1, 8, 8), DType::F32, &Device::Cpu)?;
+    /// let figure = plot::image_grid(&images, (-1., 1.), 2)?;
+    /// assert!(figure.clone().captions(&["a boot", "a bag"])?.svg()?.contains("a boot"));
+    /// assert!(figure.captions(&["one for two"]).is_err());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// A number of captions that is not that of the images; a figure that is no image grid.

@@ -67,6 +67,16 @@ impl Alias {
     }
 
     /// The number that a uniform number `0 ≤ u < 1` picks.
+    ///
+    /// ```
+    /// use scorebook::random::Alias;
+    ///
+    /// // Two columns, (0, ½) and (½, 1): a half of the first is 0's, the rest is 1's.
+    /// let law = Alias::new(&[1.0, 3.0])?;
+    /// assert_eq!([0.1, 0.3, 0.6, 0.9].map(|u| law.index(u)), [0, 1, 1, 1]);
+    /// assert_eq!(law.probabilities(), [0.25, 0.75]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn index(&self, u: f64) -> usize {
         let place = u * self.own.len() as f64;
         let column = (place as usize).min(self.own.len() - 1);

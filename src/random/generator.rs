@@ -229,6 +229,18 @@ impl Generator {
     }
 
     /// Fills `out` with independent standard normals in double precision.
+    ///
+    /// ```
+    /// use scorebook::random::Generator;
+    ///
+    /// let mut x = vec![0.0; 100_000];
+    /// Generator::new(7).fill_normal_f64(&mut x);
+    /// let mean = |f: fn(f64) -> f64| x.iter().map(|x| f(*x)).sum::<f64>() / 1e5;
+    /// // E x = 0, E x² = 1, E x⁴ = 3, each within five standard errors.
+    /// assert!(mean(|x| x).abs() < 5.0 / 1e5f64.sqrt());
+    /// assert!((mean(|x| x * x) - 1.0).abs() < 5.0 * (2.0 / 1e5f64).sqrt());
+    /// assert!((mean(|x| x.powi(4)) - 3.0).abs() < 5.0 * (96.0 / 1e5f64).sqrt());
+    /// ```
     pub fn fill_normal_f64(&mut self, out: &mut [f64]) {
         let first = self.advance(out.len());
         sequence::fill(&NormalsF64(self), first, out);

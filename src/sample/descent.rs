@@ -29,6 +29,15 @@ pub struct Descent {
 impl Descent {
     /// The times from the horizon down to `t_min`.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, sample::Descent};
+    ///
+    /// let descent = Descent { steps: 4, spacing: Spacing::Uniform, t_min: 0.2, denoise: true, record: None, progress: false };
+    /// let times = descent.times(&VariancePreserving::default())?;
+    /// assert!(times.iter().zip([1.0, 0.8, 0.6, 0.4, 0.2]).all(|(t, exact)| (t - exact).abs() < 1e-12));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If a setting is out of its range.
     pub fn times(&self, process: &dyn NoisingProcess) -> Result<Vec<f64>> {

@@ -94,6 +94,13 @@ pub trait Sampler: Send + Sync + Debug {
     fn run(&self, way: &Way, start: &Tensor, generator: &mut Generator) -> Result<Solution>;
 
     /// Whether the noise `x(T)` alone decides the sample, so that there is a way back to it.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let ddim = |eta| Ddim { eta, ..Default::default() };
+    /// assert!(ddim(0.0).is_deterministic() && !ddim(1.0).is_deterministic());
+    /// ```
     fn is_deterministic(&self) -> bool {
         false
     }
@@ -115,6 +122,20 @@ pub trait Sampler: Send + Sync + Debug {
     }
 
     /// Samples from given noise `x(T)`, `[batch, ...]`, in its type.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let (process, law) = (VariancePreserving::default(), Mixture::ring(8, 2.0, 0.15)?);
+    /// let score = MixtureScore::new(law, process);
+    /// let mut generator = Generator::new(7);
+    /// let noise = process.prior_sample(&[64, 2], &mut generator, &Device::Cpu)?;
+    /// let sampler = ProbabilityFlow { steps: 20, ..Default::default() };
+    /// let x = sampler.sample_from(&process, &score, &noise, &mut generator)?.x;
+    /// // Without noise of its own a sampler finds the same for it again.
+    /// assert_eq!(x.to_vec2::<f32>()?, sampler.decode(&process, &score, &noise)?.x.to_vec2::<f32>()?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`sample`](Self::sample).

@@ -22,12 +22,13 @@ impl Architecture {
     /// The network with random weights.
     ///
     /// ```
-    /// use scorebook::{prelude::*, score::{Architecture, MlpSettings}};
+    /// use scorebook::{prelude::*, score::{AnyNetwork, Architecture, MlpSettings}};
     ///
     /// let architecture = Architecture::Mlp(MlpSettings::default());
     /// let process = VariancePreserving::default().into();
     /// let network = architecture.network(process, &mut Generator::new(1), &Device::Cpu)?;
     /// assert_eq!(network.architecture(), architecture);
+    /// assert!(matches!(network, AnyNetwork::Mlp(_)));
     /// # Ok::<(), scorebook::Error>(())
     /// ```
     ///

@@ -107,6 +107,23 @@ impl EmpiricalScore {
 
     /// The mean `E[x0 | x_t = x]` of the points that a state can have come from, with the shape of `x`.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // Points at -1 and 1: E[x0 | x] = tanh(α x/σ²), and the density is that of two equal clusters.
+    /// let process = VariancePreserving::default();
+    /// let score = EmpiricalScore::new(&Tensor::new(&[[-1f64], [1.0]], &Device::Cpu)?, process)?;
+    /// let (x, t) = (Tensor::new(&[[0.3f64]], &Device::Cpu)?, Tensor::new(&[0.4f64], &Device::Cpu)?);
+    /// let (scale, std) = (process.mean_scale(0.4), process.std(0.4));
+    /// let mean = score.posterior_mean(&x, &t)?.to_vec2::<f64>()?[0][0];
+    /// assert!((mean - (scale * 0.3 / std.powi(2)).tanh()).abs() < 1e-12);
+    /// let clusters = Mixture::new([1.0; 2], [[-scale], [scale]], [std; 2])?;
+    /// let log_prob = score.log_prob(&x, &t)?.to_vec1::<f64>()?[0];
+    /// assert!((log_prob - clusters.log_prob(&x)?.to_vec1::<f64>()?[0]).abs() < 1e-12);
+    /// assert_eq!(score.count(), 2);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`log_prob`](Self::log_prob).
     pub fn posterior_mean(&self, x: &Tensor, t: &Tensor) -> Result<Tensor> {

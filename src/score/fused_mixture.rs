@@ -9,6 +9,17 @@ use crate::{
 
 /// `∇ ln p(x) = -Σ_k r_k(x) (x - μ_k)/v_k` with the posterior weights `r_k(x) ∝ w_k N(x; μ_k, v_k I)` of a mixture, for
 /// the loops of [`FusedSde`](crate::sde::FusedSde).
+///
+/// ```
+/// use scorebook::{prelude::*, score::FusedMixture, sde::Lanes};
+///
+/// // One component, N(1, 4), under the scale ½ and the noise √3: N(½, 4).
+/// let law = Mixture::new([1.0], [[1.0]], [2.0])?;
+/// let score = FusedMixture::<1>::new(&law, 0.5, 3f64.sqrt())?;
+/// let [s] = score.score([Lanes::from(2.5)]);
+/// assert!((s.0[0] + 0.5).abs() < 1e-6);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct FusedMixture<const D: usize>(Vec<Component<D>>);
 

@@ -29,6 +29,9 @@ use std::sync::Arc;
 /// let x = Tensor::new(&[[1f64, -2.0], [1.0, -2.0]], &Device::Cpu)?;
 /// let s = score.score(&x, &Tensor::new(&[0f64, 2.5], &Device::Cpu)?)?.to_vec2::<f64>()?;
 /// assert!(s.iter().all(|s| (s[0] + 0.5).abs() < 1e-12 && (s[1] - 1.0).abs() < 1e-12));
+/// // ln N(x; 0, 2 I) = -‖x‖²/4 - ln 4π.
+/// let log_prob = score.log_prob(&x, &Tensor::new(&[0f64, 2.5], &Device::Cpu)?)?.to_vec1::<f64>()?;
+/// assert!(log_prob.iter().all(|value| (value + 1.25 + (4.0 * std::f64::consts::PI).ln()).abs() < 1e-12));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -46,6 +46,9 @@ impl<P: LabelPosterior + ?Sized> LabelPosterior for Arc<P> {
 /// let (x, t) = (Tensor::new(&[[0f64]], &Device::Cpu)?, Tensor::new(&[0.5f64], &Device::Cpu)?);
 /// let log_prob = posterior.log_prob(&x, &t, &Tensor::new(&[[1u32]], &Device::Cpu)?)?;
 /// assert!((log_prob.to_vec1::<f64>()?[0] - 0.5f64.ln()).abs() < 1e-12);
+/// // Of every component; the probabilities sum to 1.
+/// let all = posterior.log_probs(&x, &t)?.exp()?.to_vec2::<f64>()?;
+/// assert!((all[0][0] + all[0][1] - 1.0).abs() < 1e-12);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

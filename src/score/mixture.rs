@@ -53,6 +53,17 @@ impl MixtureScore {
 
     /// The score at one time, for loops on plain numbers.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, sde::Lanes};
+    ///
+    /// let score = MixtureScore::new(Mixture::ring(8, 2.0, 0.5)?, VariancePreserving::default());
+    /// let exact = score.score(&Tensor::new(&[[1f64, -0.5]], &Device::Cpu)?, &Tensor::new(&[0.3f64], &Device::Cpu)?)?;
+    /// let [x, y] = score.fused(0.3)?.score([Lanes::from(1.0), Lanes::from(-0.5)]);
+    /// let exact = exact.to_vec2::<f64>()?;
+    /// assert!((f64::from(x.0[0]) - exact[0][0]).abs() < 1e-4 && (f64::from(y.0[0]) - exact[0][1]).abs() < 1e-4);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `t` is not in `[0, T]`, or the mixture has not `D` dimensions.
     pub fn fused<const D: usize>(&self, t: f64) -> Result<FusedMixture<D>> {

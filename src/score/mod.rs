@@ -3,6 +3,18 @@
 //! The score is all that reversing a noising process needs (notes 000 to 004). Whatever gives one is a
 //! [`Score`], so every sampler runs on any of them and can be checked against an exact one.
 //!
+//! | the score | of | where it comes from |
+//! |---|---|---|
+//! | [`MixtureScore`], [`GaussianScore`] | a known law | closed form |
+//! | [`EmpiricalScore`] | a finite data set | closed form: what a network that learned by heart would give |
+//! | [`Mlp`], [`Unet`], [`ResidualUnet`] | points, images, images of a class | learned: each is a [`Network`]; [`Model`] is one in a file |
+//! | [`ClassifierFreeGuidance`], [`ClassifierGuidance`] | data of a class, more strictly | a score, and what is known of the class |
+//! | [`Given`], [`ByClass`] | data of a class | a score that can be told it |
+//! | [`ScoreFunction`] | whatever you like | a function of `x` and `t` |
+//!
+//! By Tweedie's formula the score is also a guess of the data ([`tweedie`]), which networks may be asked for instead
+//! ([`Parameterization`]):
+//!
 //! ```latex
 //! \nabla_x\log p_t(x) = \mathbb{E}\left[\left.\nabla_x\log p_{0t}(x \mid x_0)\,\right|\,x_t = x\right] = \frac{\alpha(t)\,\mathbb{E}[x_0 \mid x_t = x] - x}{\sigma^2(t)}
 //! ```
@@ -76,6 +88,24 @@ pub trait Score: Send + Sync {
 
     /// The score of samples with these labels, `∇ₓ log p_t(x|labels)`, with the shape of `x`. `labels` is
     /// `[batch, attributes]` in U32, the index of each attribute's value; the number of its values says that it is not given.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, score::ByClass};
+    ///
+    /// // Two classes, N(-1, 1) and N(1, 1), of a process that keeps the variance: their scores are ∓α - x.
+    /// let process = VariancePreserving::default();
+    /// let class = |mean: f64| Ok::<_, scorebook::Error>(GaussianScore::new(Gaussian::isotropic([mean], 1.0)?, process));
+    /// let both = MixtureScore::new(Mixture::new([1.0; 2], [[-1.0], [1.0]], [1.0; 2])?, process);
+    /// let score = ByClass::new(both, [class(-1.0)?, class(1.0)?]);
+    /// assert_eq!(score.attributes(), [2]);
+    /// let (x, t) = (Tensor::new(&[[0.5f64]], &Device::Cpu)?, Tensor::new(&[0.2f64], &Device::Cpu)?);
+    /// let first = score.score_given(&x, &t, &Tensor::new(&[[0u32]], &Device::Cpu)?)?.to_vec2::<f64>()?[0][0];
+    /// assert!((first - (-process.mean_scale(0.2) - 0.5)).abs() < 1e-12);
+    /// // Not given: the score of both.
+    /// let any = score.score_given(&x, &t, &Tensor::new(&[[2u32]], &Device::Cpu)?)?;
+    /// assert_eq!(any.to_vec2::<f64>()?, score.score(&x, &t)?.to_vec2::<f64>()?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If the score knows of no attributes, or the shapes or values do not fit.

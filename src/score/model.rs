@@ -34,6 +34,31 @@ const CARD: &str = "scorebook";
 ///
 /// The file is in the safetensors format; its metadata holds the [`ModelCard`], so that nothing else is needed to load
 /// it. Files are written under another name and then moved, so that an interrupted write leaves the old one.
+///
+/// ```
+/// use scorebook::{prelude::*, score::ModelCard};
+///
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default().into();
+/// let network = Mlp::new(MlpSettings::default(), process, &mut generator, &Device::Cpu)?;
+/// let card = ModelCard {
+///     architecture: network.architecture(),
+///     process,
+///     data: "none".into(),
+///     shape: vec![2],
+///     attributes: vec![],
+///     training: serde_json::json!({ "steps": 0 }),
+/// };
+/// let path = std::env::temp_dir().join(format!("scorebook-doc-model-{}.safetensors", std::process::id()));
+/// Model::save(&path, &card, &network)?;
+/// let model = Model::load(&path, &Device::Cpu)?;
+/// assert_eq!(model.card, card);
+/// assert_eq!(model.network().parameters().count(), network.parameters().count());
+/// let (x, t) = (generator.normal((5, 2), &Device::Cpu)?, Tensor::full(0.5f32, 5, &Device::Cpu)?);
+/// assert_eq!(model.score(&x, &t)?.to_vec2::<f32>()?, network.score(&x, &t)?.to_vec2::<f32>()?);
+/// # std::fs::remove_file(path)?;
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Model {
     /// What the file says.
@@ -85,7 +110,23 @@ impl Model {
         label::labels(&self.card.attributes, given, &device)
     }
 
-    /// The model's score of samples with these attributes, such as `&[("hair", "brown")]`.
+    /// The model's score of samples with these attributes, such as `&[("hair", "long")]`.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let model = Model::shipped("pixel-faces-16", &Device::Cpu)?;
+    /// let names: Vec<&str> = model.card.attributes.iter().map(|known| known.name.as_str()).collect();
+    /// assert_eq!(names, ["hair", "glasses", "hat", "beard", "mouth", "skin"]);
+    /// // Hair is given as the second of its values, the others are not.
+    /// let labels = model.labels(&[("hair", "long")])?;
+    /// assert_eq!(labels.to_vec2::<u32>()?, [[1, 3, 2, 2, 2, 8]]);
+    /// let long = model.given(&[("hair", "long")])?;
+    /// let (x, t) = (Generator::new(1).normal((2, 3, 16, 16), &Device::Cpu)?, Tensor::full(0.3f32, 2, &Device::Cpu)?);
+    /// let apart = (long.score(&x, &t)? - model.score(&x, &t)?)?.abs()?.max_all()?.to_scalar::<f32>()?;
+    /// assert!(apart > 0.0);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// As [`labels`](Self::labels).

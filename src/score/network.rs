@@ -12,6 +12,26 @@ use serde::{Deserialize, Serialize};
 ///
 /// Its output is scaled by `1/σ_t`, so that what the layers learn, `σ_t s_θ ≈ -E[z | x_t]`, is of size one at every
 /// time (notes 003, "score-SDE / NCSN output scaling").
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default();
+/// let network = Mlp::new(MlpSettings::default(), process.into(), &mut generator, &Device::Cpu)?;
+/// let (x, t) = (generator.normal((5, 2), &Device::Cpu)?, Tensor::full(0.5f32, 5, &Device::Cpu)?);
+/// let output = network.noise_output(&x, &t)?; // σ_t s_θ(x, t)
+/// let apart = (output - (network.score(&x, &t)? * process.std(0.5))?)?.abs()?.max_all()?;
+/// assert!(apart.to_scalar::<f32>()? < 1e-6);
+/// // What is done to a copy is not done to the network.
+/// let copy = network.copy()?;
+/// for (_, variable) in copy.parameters().iter() {
+///     variable.set(&variable.zeros_like()?)?;
+/// }
+/// assert_eq!(copy.noise_output(&x, &t)?.abs()?.max_all()?.to_scalar::<f32>()?, 0.0);
+/// assert!(network.noise_output(&x, &t)?.abs()?.max_all()?.to_scalar::<f32>()? > 0.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub trait Network: Score {
     /// `σ_t s_θ(x, t)`, differentiable in the parameters and in `x`; `x` `[batch, ...]`, `t` `[batch]`. What the layers
     /// themselves are asked for may be another [`Parameterization`](super::Parameterization); it is converted.

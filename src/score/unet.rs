@@ -66,6 +66,7 @@ impl Default for UnetSettings {
 /// let x = generator.normal((2, 1, 28, 28), &Device::Cpu)?;
 /// let t = Tensor::new(&[0.1f32, 0.9], &Device::Cpu)?;
 /// assert_eq!(network.score(&x, &t)?.dims(), x.dims());
+/// assert_eq!(network.settings(), UnetSettings::default());
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

@@ -39,6 +39,17 @@ impl Dispersion {
 
     /// `gᵀ v` for a vector `v` of the shape of the state: one number a noise.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // Three coordinates, two noises.
+    /// let g = Dispersion::Matrix(Tensor::new(&[[1f64, 0.0], [3.0, 4.0], [0.0, 1.0]], &Device::Cpu)?);
+    /// let v = Tensor::new(&[[1f64, 1.0, 2.0]], &Device::Cpu)?;
+    /// assert_eq!(g.noise_dims(&v)?, [1, 2]);
+    /// assert_eq!(g.apply_transposed(&v)?.to_vec2::<f64>()?, [[4.0, 6.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the shapes do not fit.
     pub fn apply_transposed(&self, v: &Tensor) -> Result<Tensor> {

@@ -11,6 +11,32 @@ use std::{fmt, sync::Arc};
 /// An Itô SDE `dx = f(x, t) dt + g(x, t) dw` (note 000, "Itô diffusion").
 ///
 /// States are `[batch, ...]`; the time is the same for the whole batch.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// /// `dx = μ x dt + σ x dw`.
+/// struct Growth {
+///     mu: f64,
+///     sigma: f64,
+/// }
+///
+/// impl Sde for Growth {
+///     fn drift(&self, x: &Tensor, _t: f64) -> scorebook::Result<Tensor> {
+///         Ok((x * self.mu)?)
+///     }
+///
+///     fn dispersion(&self, x: &Tensor, _t: f64) -> scorebook::Result<Dispersion> {
+///         Ok(Dispersion::Diagonal((x * self.sigma)?))
+///     }
+/// }
+///
+/// let (sde, x) = (Growth { mu: 0.3, sigma: 0.4 }, Tensor::new(&[[2f64]], &Device::Cpu)?);
+/// // With Stratonovich's integral the drift is (μ - ½σ²) x, which is what the logarithm grows by.
+/// let drift = sde.stratonovich_drift(&x, 0.0)?.to_vec2::<f64>()?[0][0];
+/// assert!((drift - (0.3 - 0.08) * 2.0).abs() < 1e-9);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub trait Sde: Send + Sync {
     /// The drift `f(x, t)`, of the shape of `x`.
     ///
@@ -91,11 +117,14 @@ impl Ito {
     /// The SDE with the drift `f(x, t)` and any dispersion `g(x, t)`.
     ///
     /// ```
-    /// use scorebook::sde::{Dispersion, Ito};
+    /// use scorebook::prelude::*;
     ///
     /// // Geometric Brownian motion dx = 0.05 x dt + 0.2 x dw.
     /// let sde = Ito::general(|x, _t| x * 0.05, |x, _t| Ok(Dispersion::Diagonal((x * 0.2)?)));
-    /// # let _ = sde;
+    /// let x = Tensor::new(&[[2f64]], &Device::Cpu)?;
+    /// let noise = sde.dispersion(&x, 0.0)?.apply(&x.ones_like()?)?; // where dw is 1
+    /// assert_eq!(noise.to_vec2::<f64>()?, [[0.4]]);
+    /// # Ok::<(), scorebook::Error>(())
     /// ```
     pub fn general(
         drift: impl Fn(&Tensor, f64) -> candle_core::Result<Tensor> + Send + Sync + 'static,

@@ -8,6 +8,17 @@ use candle_core::Tensor;
 ///
 /// [`GeometricBrownianMotion`](super::GeometricBrownianMotion) is one, and so is every affine process,
 /// Ornstein-Uhlenbeck's among them: [`ForwardSde`](crate::diffusion::ForwardSde).
+///
+/// ```
+/// use scorebook::{prelude::*, sde::ExactTransition};
+///
+/// // dx = ½ x dt + x dw: ln x(2) ~ N(0, 2) from x(0) = 1, in a single step.
+/// let growth = GeometricBrownianMotion { mu: 0.5, sigma: 1.0 };
+/// let x = Tensor::ones((10_000, 1), DType::F64, &Device::Cpu)?;
+/// let later = growth.transition(&x, 0.0, 2.0, &mut Generator::new(7))?.log()?;
+/// assert!((later.sqr()?.mean_all()?.to_scalar::<f64>()? - 2.0).abs() < 5.0 * 2.0 * (2.0 / 1e4f64).sqrt());
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub trait ExactTransition: Send + Sync {
     /// A draw of `x(next)` given `x(t) = x`.
     ///

@@ -5,6 +5,23 @@ use crate::Result;
 use candle_core::Tensor;
 
 /// How to follow the drift alone, `dx = f(x, t) dt`, in steps of given lengths.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // Half the step, and the error is 2^order times as small.
+/// let decay = Ito::new(|x, _t| x * -1.0, |_t| 0.0);
+/// let x0 = Tensor::new(&[[1f64]], &Device::Cpu)?;
+/// let error = |method, steps| -> scorebook::Result<f64> {
+///     let x = Flow { method, ..Default::default() }.solve(&decay, &x0, &time_grid(0.0, 1.0, steps)?)?.x;
+///     Ok((x.to_vec2::<f64>()?[0][0] - (-1f64).exp()).abs())
+/// };
+/// for method in [FlowMethod::Euler, FlowMethod::Heun, FlowMethod::RungeKutta4] {
+///     let order = (error(method, 100)? / error(method, 200)?).log2();
+///     assert!((order - method.order()).abs() < 0.02, "{}", method.name());
+/// }
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum FlowMethod {
     /// Euler: `x ← x + f(x, t) Δt`. Order 1, one drift a step.

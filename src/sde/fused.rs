@@ -159,6 +159,14 @@ pub struct PathStatistics {
 }
 
 /// How many paths were in each bin.
+///
+/// ```
+/// use scorebook::sde::{Bins, Histogram};
+///
+/// // Of ten paths two are in no bin.
+/// let histogram = Histogram { bins: Bins { low: 0.0, high: 2.0, count: 2 }, counts: vec![6, 2], outside: 2 };
+/// assert_eq!(histogram.density(), [(0.5, 0.6), (1.5, 0.2)]);
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Histogram {
     /// The bins.

@@ -15,6 +15,8 @@ use std::ops::{Add, AddAssign, Div, DivAssign, Mul, MulAssign, Neg, Sub, SubAssi
 /// assert_eq!(1.0 - x * x, Lanes::from(-3.0));
 /// assert_eq!((x * x).exp().ln().0[7], 4.0);
 /// assert_eq!(x.map(|x| if x > 1.0 { 1.0 } else { x }), Lanes::from(1.0));
+/// assert_eq!((x.min(1.0), x.max(3.0), x.mul_add(3.0, 1.0)), (Lanes::from(1.0), Lanes::from(3.0), Lanes::from(7.0)));
+/// assert!((x.tanh().0[0] - 2f32.tanh()).abs() < 1e-6);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[repr(align(64))]

@@ -46,7 +46,7 @@ pub struct OrderPoint {
 /// must then be finer by far than the first stride.
 ///
 /// ```
-/// use scorebook::{prelude::*, sde::strong_order};
+/// use scorebook::{prelude::*, sde::{OrderReport, strong_order}};
 ///
 /// let sde = GeometricBrownianMotion { mu: 0.5, sigma: 1.0 };
 /// let times = time_grid(0.0, 1.0, 256)?;
@@ -54,9 +54,10 @@ pub struct OrderPoint {
 /// let w = BrownianMotion::sample(&times, (2000, 1), DType::F64, &mut generator, &Device::Cpu)?;
 /// let x0 = Tensor::ones((2000, 1), DType::F64, &Device::Cpu)?;
 /// let exact = sde.along(&x0, &w)?.get(256)?;
-/// let report = strong_order(&Milstein::default(), &sde, &x0, &w, &[1, 2, 4, 8, 16], Some(&exact))?;
+/// let report: OrderReport = strong_order(&Milstein::default(), &sde, &x0, &w, &[1, 2, 4, 8, 16], Some(&exact))?;
 /// println!("{report}");
 /// assert!((report.slope - 1.0).abs() < 0.1);
+/// assert_eq!((report.declared, report.errors().len()), (1.0, 5));
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 ///

@@ -27,6 +27,44 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// assert!(error(&Milstein::default())? < 0.3 * error(&EulerMaruyama::default())?);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
+///
+/// A solver of one's own is a step and its orders:
+///
+/// ```
+/// use scorebook::{prelude::*, sde::Increment};
+///
+/// /// Euler's step with a drift that cannot throw far (Hutzenthaler, Jentzen and Kloeden 2012): `f Δt/(1 + |f| Δt)`.
+/// struct Tamed;
+///
+/// impl Solver for Tamed {
+///     fn name(&self) -> &'static str {
+///         "tamed Euler"
+///     }
+///
+///     fn strong_order(&self) -> f64 {
+///         0.5
+///     }
+///
+///     fn weak_order(&self) -> f64 {
+///         1.0
+///     }
+///
+///     fn step(&self, sde: &dyn Sde, x: &Tensor, t: f64, next: f64, noise: &Increment) -> scorebook::Result<Tensor> {
+///         let rise = (sde.drift(x, t)? * (next - t))?;
+///         let tamed = (&rise / (rise.abs()? + 1.0)?)?;
+///         Ok(((x + tamed)? + sde.dispersion(x, t)?.apply(&noise.dw)?)?)
+///     }
+/// }
+///
+/// // From 10 Euler's step for dx = -x³ dt + dw goes to -90.
+/// let sde = Ito::new(|x, _t| x.powf(3.0)?.neg(), |_t| 1.0);
+/// let x = Tensor::new(&[[10f64]], &Device::Cpu)?;
+/// let silence = Increment { dw: x.zeros_like()?, integral: None };
+/// let after = Tamed.step(&sde, &x, 0.0, 0.1, &silence)?.to_vec2::<f64>()?[0][0];
+/// assert!((after - (10.0 - 100.0 / 101.0)).abs() < 1e-12);
+/// assert_eq!((Tamed.name(), Tamed.needs_integrals()), ("tamed Euler", false));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub trait Solver: Send + Sync {
     /// The method's name.
     fn name(&self) -> &'static str;
@@ -36,6 +74,13 @@ pub trait Solver: Send + Sync {
     fn strong_order(&self) -> f64;
 
     /// The strong order for additive noise, where it is another.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let euler = EulerMaruyama::default();
+    /// assert_eq!((euler.strong_order(), euler.strong_order_for_additive_noise()), (0.5, 1.0));
+    /// ```
     fn strong_order_for_additive_noise(&self) -> f64 {
         self.strong_order()
     }
@@ -57,6 +102,12 @@ pub trait Solver: Send + Sync {
     ) -> Result<Tensor>;
 
     /// Whether [`step`](Self::step) needs [`Increment::integral`].
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// assert!(Sra1::default().needs_integrals() && !EulerMaruyama::default().needs_integrals());
+    /// ```
     fn needs_integrals(&self) -> bool {
         false
     }
@@ -65,6 +116,17 @@ pub trait Solver: Send + Sync {
     ///
     /// The march asks before the steps 1, 2, 4, 8, ...
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // dx = x dw is not for a method that is made for additive noise.
+    /// let sde = Ito::general(|x, _t| x.zeros_like(), |x, _t| Ok(Dispersion::Diagonal(x.clone())));
+    /// let x = Tensor::ones((1, 1), DType::F64, &Device::Cpu)?;
+    /// assert!(EulerMaruyama::default().admit(&sde, &x, 0.0).is_ok());
+    /// assert!(Sra1::default().admit(&sde, &x, 0.0).is_err());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If it is not; the error says which solver to take.
     fn admit(&self, _sde: &dyn Sde, _x: &Tensor, _t: f64) -> Result<()> {
@@ -72,6 +134,13 @@ pub trait Solver: Send + Sync {
     }
 
     /// Which states are kept.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let euler = EulerMaruyama { record: Some(10), ..Default::default() };
+    /// assert_eq!((euler.saving().record, euler.saving().save_at), (Some(10), &[][..]));
+    /// ```
     fn saving(&self) -> Saving<'_> {
         Saving::default()
     }
@@ -157,6 +226,20 @@ pub trait Solver: Send + Sync {
 }
 
 /// What the noise does in one step from `t` to `t + h`.
+///
+/// ```
+/// use scorebook::{prelude::*, sde::Increment};
+///
+/// // For a step h: E ΔW² = h, E ΔW I = h²/2, E I² = h³/3, each within five standard errors.
+/// let like = Tensor::zeros(100_000, DType::F64, &Device::Cpu)?;
+/// let noise = Increment::sample(&like, 0.5, true, &mut Generator::new(7))?;
+/// let (dw, integral) = (noise.dw, noise.integral.unwrap());
+/// let mean = |x: Tensor| -> scorebook::Result<f64> { Ok(x.mean_all()?.to_scalar()?) };
+/// assert!((mean(dw.sqr()?)? - 0.5).abs() < 0.012);
+/// assert!((mean((&dw * &integral)?)? - 0.125).abs() < 0.0031);
+/// assert!((mean(integral.sqr()?)? - 0.125 / 3.0).abs() < 0.001);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Increment {
     /// `ΔW = W(t + h) - W(t) ~ N(0, |h| I)`.

@@ -1,5 +1,12 @@
 //! The candle ops that the rest needs and candle lacks or does slowly.
 //!
+//! | what | why it is here |
+//! |---|---|
+//! | [`conv2d`], [`conv_transpose2d`], [`group_norm_silu`], [`conv_norm_silu`] | several times as fast as candle's on a CPU |
+//! | [`Parameters`] | trainable variables by name, which can be copied, frozen, written and read |
+//! | [`autocast`] | products in BF16 on a GPU |
+//! | [`values`] | the numbers of a tensor on the host |
+//!
 //! Each is a function of tensors with a forward and a backward pass: on the CPU our own kernel, which picks its
 //! instruction set at run time; on any other device a composition of candle's ops with the same result. The
 //! kernels split their work by the problem's size and never by the number of threads, so their results are

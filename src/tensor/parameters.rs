@@ -43,6 +43,18 @@ impl Parameters {
 
     /// The same variables, of which [`Parameters::get`] gives values that no derivative is taken of: what sampling
     /// uses, so that it builds no graph.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.insert("w", &Tensor::new(3f32, &Device::Cpu)?)?;
+    /// let variable = parameters.iter().next().unwrap().1;
+    /// let slope = parameters.get("w")?.sqr()?.backward()?.get(variable).unwrap().to_scalar::<f32>()?;
+    /// assert_eq!(slope, 6.0);
+    /// assert!(parameters.frozen().get("w")?.sqr()?.backward()?.get(variable).is_none());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn frozen(&self) -> Self {
         Self { frozen: true, ..self.clone() }
     }
@@ -74,6 +86,15 @@ impl Parameters {
 
     /// Adds numbers that belong to the network and are stored with it, but not trained.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.insert_constant("frequencies", &Tensor::new(&[1f32, 2.0], &Device::Cpu)?)?;
+    /// assert_eq!((parameters.count(), parameters.get("frequencies")?.dims()), (0, &[2][..]));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is one of that name already.
     pub fn insert_constant(&mut self, name: &str, value: &Tensor) -> Result<()> {
@@ -90,6 +111,15 @@ impl Parameters {
     }
 
     /// Adds a variable drawn uniformly from `(-bound, bound)`.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.uniform("w", (100, 100), 0.1, &mut Generator::new(1), &Device::Cpu)?;
+    /// assert!(parameters.get("w")?.abs()?.max_all()?.to_scalar::<f32>()? <= 0.1);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there is one of that name already.
@@ -125,6 +155,16 @@ impl Parameters {
 
     /// Adds the weight (ones) and bias (zeros) of a normalisation over `channels`.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.norm("norm", 2, &Device::Cpu)?;
+    /// assert_eq!(parameters.get("norm.weight")?.to_vec1::<f32>()?, [1.0, 1.0]);
+    /// assert_eq!(parameters.get("norm.bias")?.to_vec1::<f32>()?, [0.0, 0.0]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If one of the two names is taken.
     pub fn norm(&mut self, name: &str, channels: usize, device: &Device) -> Result<()> {
@@ -134,6 +174,17 @@ impl Parameters {
 
     /// `x Wᵀ + b` for `x` `[batch, inputs]` by the layer that [`Parameters::linear`] added.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.insert("out.weight", &Tensor::new(&[[1f32, 2.0]], &Device::Cpu)?)?;
+    /// parameters.insert("out.bias", &Tensor::new(&[3f32], &Device::Cpu)?)?;
+    /// let x = Tensor::new(&[[1f32, 1.0], [0.0, -1.0]], &Device::Cpu)?;
+    /// assert_eq!(parameters.apply_linear("out", &x)?.to_vec2::<f32>()?, [[6.0], [1.0]]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If there is no such layer or the shapes do not fit.
     pub fn apply_linear(&self, name: &str, x: &Tensor) -> Result<Tensor> {
@@ -142,6 +193,17 @@ impl Parameters {
     }
 
     /// The same values in new variables.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut parameters = Parameters::default();
+    /// parameters.insert("w", &Tensor::new(3f32, &Device::Cpu)?)?;
+    /// let (clone, copy) = (parameters.clone(), parameters.copy()?);
+    /// parameters.iter().next().unwrap().1.set(&Tensor::new(4f32, &Device::Cpu)?)?;
+    /// assert_eq!((clone.get("w")?.to_scalar::<f32>()?, copy.get("w")?.to_scalar::<f32>()?), (4.0, 3.0));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If there is no memory for them on their device.
@@ -188,6 +250,19 @@ impl Parameters {
     }
 
     /// Sets every value to the tensor of the name `prefix + name`.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, tensor::Parameters};
+    ///
+    /// let mut generator = Generator::new(1);
+    /// let (mut first, mut second) = (Parameters::default(), Parameters::default());
+    /// first.linear("out", 4, 8, &mut generator, &Device::Cpu)?;
+    /// second.linear("out", 4, 8, &mut generator, &Device::Cpu)?;
+    /// second.set(&first.to_map("weights."), "weights.")?;
+    /// assert_eq!(first.get("out.bias")?.to_vec1::<f32>()?, second.get("out.bias")?.to_vec1::<f32>()?);
+    /// assert!(second.set(&first.to_map(""), "weights.").is_err());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If a tensor is missing or has another shape: then no value has been changed, and the message names the first one

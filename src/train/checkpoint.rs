@@ -40,6 +40,25 @@ const STATE: &str = "scorebook-training";
 impl<N: Network + Clone> Training<N> {
     /// The training that [`Training::save`] wrote, whose weights are put into `network`.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, train::Checkpoint};
+    ///
+    /// let process = VariancePreserving::default().into();
+    /// let network = |seed| Mlp::new(MlpSettings::default(), process, &mut Generator::new(seed), &Device::Cpu);
+    /// let (law, settings) = (Mixture::ring(8, 2., 0.15)?, TrainingSettings { batch: 32, ..Default::default() });
+    /// let mut training = Training::new(&network(1)?, settings)?;
+    /// training.run(&law, 3, |_| {})?;
+    /// let path = std::env::temp_dir().join(format!("scorebook-doc-training-{}.safetensors", std::process::id()));
+    /// training.save(&path)?;
+    /// assert_eq!(Checkpoint::read(&path)?.step, 3);
+    /// // Into a network of other weights, which then are the same.
+    /// let mut resumed = Training::resume(&network(2)?, &path)?;
+    /// assert_eq!(resumed.step(), 3);
+    /// assert_eq!(resumed.run(&law, 3, |_| {})?.losses, training.run(&law, 3, |_| {})?.losses);
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the file is missing, cut short, not a checkpoint, or one of another architecture or process; the network is
     /// then as it was.

@@ -11,6 +11,19 @@ use serde::{Deserialize, Serialize};
 /// differentiable in the parameters. `x` `[batch, channels, height, width]`, `t` as [`Classifier::log_probs`] takes it,
 /// `labels` `[batch, attributes]`.
 ///
+/// ```
+/// use scorebook::{prelude::*, score::{Classifier, ClassifierSettings, Label}, train::cross_entropy};
+///
+/// let settings = ClassifierSettings::new([1, 8, 8], vec![Label::new("class", 0..10)]);
+/// let mut generator = Generator::new(1);
+/// let classifier = Classifier::new(settings, &mut generator, &Device::Cpu)?;
+/// let x = generator.normal((2, 1, 8, 8), &Device::Cpu)?;
+/// let loss = cross_entropy(&classifier, &x, None, &Tensor::new(&[[3u32], [7]], &Device::Cpu)?)?.to_scalar::<f32>()?;
+/// let log_probs = classifier.log_probs(&x, None)?[0].to_vec2::<f32>()?;
+/// assert!((loss + 0.5 * (log_probs[0][3] + log_probs[1][7])).abs() < 1e-6);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit, or a label is none of a class.
 pub fn cross_entropy(

@@ -17,6 +17,22 @@ use serde::{Deserialize, Serialize};
 ///
 /// `x0` and `z` are `[batch, ...]`, `t` `[batch]`; the result is a scalar, differentiable in the network's parameters.
 ///
+/// ```
+/// use scorebook::{prelude::*, train::denoising_loss};
+///
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default().into();
+/// let network = Mlp::new(MlpSettings::default(), process, &mut generator, &Device::Cpu)?;
+/// for (_, variable) in network.parameters().iter() {
+///     variable.set(&variable.zeros_like()?)?;
+/// }
+/// // A network that gives 0 leaves all of the noise: ‖z‖²/d.
+/// let (x0, t) = (generator.normal((4, 2), &Device::Cpu)?, Tensor::full(0.5f32, 4, &Device::Cpu)?);
+/// let z = Tensor::full(2f32, (4, 2), &Device::Cpu)?;
+/// assert_eq!(denoising_loss(&network, &x0, &t, &z)?.to_scalar::<f32>()?, 4.0);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// If the shapes do not fit or a time lies outside the process.
 pub fn denoising_loss(
@@ -29,6 +45,22 @@ pub fn denoising_loss(
 }
 
 /// [`denoising_loss`] of a network that is told more of the samples, such as their labels.
+///
+/// ```
+/// use scorebook::{prelude::*, score::Condition, train::{denoising_loss, denoising_loss_given}};
+///
+/// let settings = ResidualUnetSettings { attributes: vec![10], ..Default::default() };
+/// let mut generator = Generator::new(1);
+/// let process = VariancePreserving::default().into();
+/// let network = ResidualUnet::new(settings, process, &mut generator, &Device::Cpu)?;
+/// let (x0, z) = (generator.normal((2, 1, 8, 8), &Device::Cpu)?, generator.normal((2, 1, 8, 8), &Device::Cpu)?);
+/// let t = Tensor::full(0.5f32, 2, &Device::Cpu)?;
+/// // Labels that say nothing are no labels.
+/// let condition = Condition { labels: Some(Tensor::new(&[[10u32], [10]], &Device::Cpu)?), dropout: None };
+/// let told = denoising_loss_given(&network, &x0, &t, &z, &condition)?.to_scalar::<f32>()?;
+/// assert_eq!(told, denoising_loss(&network, &x0, &t, &z)?.to_scalar::<f32>()?);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 ///
 /// # Errors
 /// As there, and if the network does not know the labels.
@@ -165,6 +197,20 @@ impl DenoisingLoss {
 
     /// [`draw`](Self::draw) of a network that is told more of the samples, such as their labels.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, score::Condition};
+    ///
+    /// let settings = ResidualUnetSettings { attributes: vec![10], ..Default::default() };
+    /// let process = VariancePreserving::default().into();
+    /// let network = ResidualUnet::new(settings, process, &mut Generator::new(1), &Device::Cpu)?;
+    /// let x0 = Generator::new(2).normal((2, 1, 8, 8), &Device::Cpu)?;
+    /// // The first image is of class 3, of the second nothing is known.
+    /// let condition = Condition { labels: Some(Tensor::new(&[[3u32], [10]], &Device::Cpu)?), dropout: None };
+    /// let loss = DenoisingLoss::default().draw_given(&network, &x0, &condition, &mut Generator::new(3))?;
+    /// assert!(loss.rank() == 0 && loss.to_scalar::<f32>()? > 0.0);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and if the network does not know the labels.
     pub fn draw_given(
@@ -250,10 +296,7 @@ impl DenoisingLoss {
     }
 
     /// That the settings fit a process.
-    ///
-    /// # Errors
-    /// If they do not.
-    pub fn check(&self, process: &dyn NoisingProcess) -> Result<()> {
+    fn check(&self, process: &dyn NoisingProcess) -> Result<()> {
         let horizon = process.horizon();
         if !(self.t_min > 0.0 && self.t_min < horizon) {
             let expected = format!("a time between 0 and {horizon}, the end of the process");

@@ -95,6 +95,18 @@ impl DirectionalDerivative {
     /// The divergence `∇·s(x, t) = tr ∇s` for each sample, `[batch]`: the sum of the derivatives along the axes, so it
     /// costs as many evaluations as a sample has coordinates.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, train::DirectionalDerivative};
+    ///
+    /// // The trace of ((-2, 1), (1, -1)).
+    /// let matrix = Tensor::new(&[[-2f64, 1.0], [1.0, -1.0]], &Device::Cpu)?;
+    /// let score = ScoreFunction::new(move |x, _t| Ok(x.matmul(&matrix)?));
+    /// let (x, t) = (Tensor::new(&[[1f64, 3.0]], &Device::Cpu)?, Tensor::new(&[0.5f64], &Device::Cpu)?);
+    /// let divergence = DirectionalDerivative::default().divergence(&score, &VariancePreserving::default(), &x, &t)?;
+    /// assert!((divergence.to_vec1::<f64>()?[0] + 3.0).abs() < 1e-10);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`along`](Self::along).
     pub fn divergence(

@@ -48,6 +48,20 @@ pub fn implicit_score_matching(
 /// `E vᵀ∇s v = ∇·s` since `E vvᵀ = I` (Song et al. 2019, *Sliced score matching*, equation 8, the variant with less
 /// variance, which leaves `‖s‖²` whole; twice their objective).
 ///
+/// ```
+/// use scorebook::{prelude::*, train::DirectionalDerivative};
+///
+/// // Where the matrix of derivatives is diagonal, each direction of signs tells its whole trace.
+/// let (process, score) = (VariancePreserving::default(), ScoreFunction::new(|x, _t| Ok((x * -2.0)?)));
+/// let generator = &mut Generator::new(1);
+/// let x = Tensor::new(&[[1f64, 2.0, 3.0]], &Device::Cpu)?;
+/// let t = Tensor::new(&[0.5f64], &Device::Cpu)?;
+/// let terms = sliced_score_matching(&score, &process, &x, &t, 1, DirectionalDerivative::default(), generator)?;
+/// // (2 · (-6) + 4 · 14)/3.
+/// assert!((terms.to_vec1::<f64>()?[0] - 44.0 / 3.0).abs() < 1e-9);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// As [`DirectionalDerivative::along`], or if there is no projection.
 pub fn sliced_score_matching(

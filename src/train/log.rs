@@ -48,6 +48,22 @@ impl Log {
     /// The log of a training that is taken up after `step` steps. Lines of later steps are removed: the training that
     /// wrote them was ended before it saved them, and they will be made again. A file that is missing is created.
     ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let path = std::env::temp_dir().join(format!("log-resumed-{}.jsonl", std::process::id()));
+    /// let process = VariancePreserving::default().into();
+    /// let network = Mlp::new(MlpSettings::default(), process, &mut Generator::new(1), &Device::Cpu)?;
+    /// let mut training = Training::new(&network, TrainingSettings::default())?;
+    /// training.log_to(Log::create(&path)?);
+    /// training.run(&Mixture::ring(8, 2., 0.15)?, 3, |_| {})?;
+    /// // Only two of the steps had been saved.
+    /// Log::resume(&path, 2)?;
+    /// assert_eq!(Log::read(&path)?.iter().map(|step| step.step).collect::<Vec<_>>(), [1, 2]);
+    /// # std::fs::remove_file(path)?;
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the file cannot be written, or is not a log.
     pub fn resume(path: impl AsRef<Path>, step: u64) -> Result<Self> {

@@ -67,6 +67,20 @@ impl LossByTime {
 
     /// [`of`](Self::of) samples whose `labels` `[samples, attributes]` the network is told.
     ///
+    /// ```
+    /// use scorebook::{prelude::*, train::LossByTime};
+    ///
+    /// let settings = ResidualUnetSettings { attributes: vec![10], ..Default::default() };
+    /// let process = VariancePreserving::default().into();
+    /// let network = ResidualUnet::new(settings, process, &mut Generator::new(1), &Device::Cpu)?;
+    /// let (x0, generator) = (Generator::new(2).normal((2, 1, 8, 8), &Device::Cpu)?, Generator::new(3));
+    /// // Labels that say nothing change nothing.
+    /// let labels = Tensor::new(&[[10u32], [10]], &Device::Cpu)?;
+    /// let told = LossByTime::given(&network, &x0, Some(&labels), 1e-3, 4, &generator)?;
+    /// assert_eq!(told, LossByTime::of(&network, &x0, 1e-3, 4, &generator)?);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// As there, and if the network does not know the labels.
     pub fn given(

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 /// let optimizer = Optimizer::adamw(0.01);
 /// let settings = TrainingSettings { optimizer, ..Default::default() };
 /// assert_eq!(TrainingSettings::default().optimizer, Optimizer::adam());
+/// assert_eq!(Optimizer::sgd(0.9), Optimizer::Sgd { momentum: 0.9 });
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "optimizer", rename_all = "kebab-case", deny_unknown_fields)]

@@ -51,6 +51,16 @@ impl Report {
 
     /// The loss over the steps, smoothed where they are many, and the loss on the held-out samples.
     ///
+    /// ```
+    /// use scorebook::train::Report;
+    ///
+    /// let report = Report { losses: (1..=100).map(|step| 1.0 / f64::from(step)).collect(), ..Default::default() };
+    /// assert!(report.figure()?.svg()?.contains("step"));
+    /// // Nothing can be drawn of no step.
+    /// assert!(Report::default().figure().is_err());
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If no step was made, or a loss is infinite.
     pub fn figure(&self) -> Result<Figure> {

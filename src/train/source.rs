@@ -9,6 +9,22 @@ use candle_core::{Device, Tensor};
 ///
 /// A batch is a function of the step and the seed alone, so that a training that is resumed sees the batches that it
 /// would have seen.
+///
+/// ```
+/// use scorebook::prelude::*;
+///
+/// // Ten samples, of which an epoch of three batches takes nine, in an order of its own.
+/// let samples = Tensor::arange(0f32, 10.0, &Device::Cpu)?;
+/// let mut seen = vec![];
+/// for step in 0..3 {
+///     seen.extend(samples.batch(step, 3, &Generator::new(1), &Device::Cpu)?.to_vec1::<f32>()?);
+/// }
+/// seen.sort_by(f32::total_cmp);
+/// assert!(seen.windows(2).all(|pair| pair[0] < pair[1]));
+/// // A law has no epochs.
+/// assert_eq!((samples.count(), Gaussian::standard(2).count()), (Some(10), None));
+/// # Ok::<(), scorebook::Error>(())
+/// ```
 pub trait Source: Sync {
     /// The batch of `size` samples for one step, `[size, ...]` in F32, scaled as the network shall see it.
     ///

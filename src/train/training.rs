@@ -32,6 +32,10 @@ use std::time::Instant;
 /// let report = training.run(&data, 200, |_| {})?;
 /// let mean = |losses: &[f64]| losses.iter().sum::<f64>() / losses.len() as f64;
 /// assert!(mean(&report.losses[150..]) < 0.6 * mean(&report.losses[..10]));
+/// // The average of the weights, to sample with, follows those that are trained.
+/// assert_eq!(training.step(), 200);
+/// let bias = |network: &Mlp| -> scorebook::Result<_> { Ok(network.parameters().get("out.bias")?.to_vec1::<f32>()?) };
+/// assert_ne!(bias(training.average())?, bias(training.network())?);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]

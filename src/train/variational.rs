@@ -117,6 +117,18 @@ pub fn chain_bound(
 /// weighting. It is estimated with `draws` times a sample, one in each of as many strata of equal length in
 /// `ln(σ/α)`, in which the weight is constant.
 ///
+/// ```
+/// use scorebook::{prelude::*, train::continuous_bound};
+///
+/// // Standard normal data and their exact score: the bound is the entropy.
+/// let (process, score) = (VariancePreserving::default(), ScoreFunction::new(|x, _t| Ok(x.neg()?)));
+/// let x0 = Generator::new(1).normal((4000, 1), &Device::Cpu)?;
+/// let bound = continuous_bound(&process, &score, &x0, 0.001, 50, &mut Generator::new(2))?;
+/// let entropy = 0.5 * (1.0 + std::f32::consts::TAU.ln());
+/// assert!((bound.total()?.mean_all()?.to_scalar::<f32>()? - entropy).abs() < 0.1);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
 /// # Errors
 /// If `t_min` is not between 0 and the horizon, there is no draw, the noise levels are not finite, or the score fails.
 pub fn continuous_bound(

@@ -48,6 +48,11 @@ impl Weighting {
     /// let process = VariancePreserving::default();
     /// assert_eq!(Weighting::Likelihood.at(&process, 0.5), process.dispersion(0.5).powi(2));
     /// assert_eq!(Weighting::Variance.at(&process, 0.5), process.std(0.5).powi(2));
+    /// // The weight of an error of the noise is λ/σ².
+    /// let weighting = Weighting::MinSnr { gamma: 5.0 };
+    /// let of_noise = weighting.of_noise(&process, 0.1);
+    /// assert!((of_noise - weighting.at(&process, 0.1) / process.std(0.1).powi(2)).abs() < 1e-12);
+    /// assert!((of_noise - 5.0 * process.noise_level(0.1).powi(2)).abs() < 1e-12);
     /// ```
     pub fn at(self, process: &dyn NoisingProcess, t: f64) -> f64 {
         match self {

@@ -36,6 +36,14 @@ impl ClosedForm {
 
     /// The exponential law: `F(x) = 1 - e^(-λx)` for `x ≥ 0`, `F⁻¹(u) = -ln(1 - u)/λ`.
     ///
+    /// ```
+    /// use scorebook::random::{ClosedForm, Inversion};
+    ///
+    /// // The median is ln 2/λ.
+    /// assert!((ClosedForm::exponential(2.0)?.quantile(0.5) - 2f64.ln() / 2.0).abs() < 1e-15);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `rate` is not positive.
     pub fn exponential(rate: f64) -> Result<Self> {
@@ -44,6 +52,16 @@ impl ClosedForm {
     }
 
     /// Weibull's law: `F(x) = 1 - exp(-(x/s)^k)` for `x ≥ 0`, `F⁻¹(u) = s (-ln(1 - u))^(1/k)`.
+    ///
+    /// ```
+    /// use scorebook::random::{ClosedForm, Inversion};
+    ///
+    /// // Whatever the shape, F(s) = 1 - 1/e.
+    /// let law = ClosedForm::weibull(2.0, 3.0)?;
+    /// assert!((law.cdf(3.0) - (1.0 - (-1f64).exp())).abs() < 1e-15);
+    /// assert!((law.quantile(law.cdf(1.7)) - 1.7).abs() < 1e-14);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If `shape` `k` or `scale` `s` is not positive.
@@ -58,6 +76,15 @@ impl ClosedForm {
 
     /// Cauchy's law: `F(x) = ½ + arctan((x - m)/s)/π`, `F⁻¹(u) = m + s tan(π(u - ½))`. It has no mean.
     ///
+    /// ```
+    /// use scorebook::random::{ClosedForm, Inversion};
+    ///
+    /// // The quartiles are m ± s.
+    /// let law = ClosedForm::cauchy(1.0, 2.0)?;
+    /// assert!((law.quantile(0.25) + 1.0).abs() < 1e-14 && (law.quantile(0.75) - 3.0).abs() < 1e-14);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If `location` `m` is not finite or `scale` `s` not positive.
     pub fn cauchy(location: f64, scale: f64) -> Result<Self> {
@@ -70,6 +97,16 @@ impl ClosedForm {
     }
 
     /// The logistic law: `F(x) = 1/(1 + e^(-(x - m)/s))`, `F⁻¹(u) = m + s ln(u/(1 - u))`.
+    ///
+    /// ```
+    /// use scorebook::random::{ClosedForm, Inversion};
+    ///
+    /// // The quartiles are m ± s ln 3.
+    /// let law = ClosedForm::logistic(1.0, 2.0)?;
+    /// assert!((law.quantile(0.75) - (1.0 + 2.0 * 3f64.ln())).abs() < 1e-14);
+    /// assert_eq!(law.cdf(1.0), 0.5);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     ///
     /// # Errors
     /// If `location` `m` is not finite or `scale` `s` not positive.

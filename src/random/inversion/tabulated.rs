@@ -36,6 +36,16 @@ struct Cell {
 impl Tabulated {
     /// The density that is proportional to `heights[k]` between `edges[k]` and `edges[k + 1]`: a histogram's.
     ///
+    /// ```
+    /// use scorebook::random::{Inversion, Tabulated};
+    ///
+    /// // Half of the mass on [0, 1], half on [1, 3].
+    /// let law = Tabulated::constant(&[0.0, 1.0, 3.0], &[2.0, 1.0])?;
+    /// assert_eq!((law.quantile(0.25), law.quantile(0.5), law.quantile(0.75)), (0.5, 1.0, 2.0));
+    /// assert_eq!((law.density(0.5), law.density(2.0)), (0.5, 0.25));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
     /// # Errors
     /// If the edges do not increase, there is not one more edge than heights, a height is negative or not finite, or
     /// all are 0.

@@ -47,6 +47,7 @@ use settings::GROUPS;
 /// let x = generator.normal((2, 3, 16, 16), &Device::Cpu)?;
 /// let t = Tensor::new(&[0.1f32, 0.9], &Device::Cpu)?;
 /// assert_eq!(network.score(&x, &t)?.dims(), x.dims());
+/// assert_eq!(network.settings().image_channels, 3);
 /// # Ok::<(), scorebook::Error>(())
 /// ```
 #[derive(Clone, Debug)]
