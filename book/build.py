@@ -80,7 +80,7 @@ class Site:
 
     def contents(self):
         """The tables of contents for the side bar."""
-        chapters = {title: [str(path) for path in paths] for title, paths in self.chapters.items()}
+        chapters = {title: [f"{numbered(path)} <{path}>" for path in paths] for title, paths in self.chapters.items()}
         chapters["The project"].insert(0, "reference.md")
         tree = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
         return "".join(tree.format(title, "\n".join(paths)) for title, paths in chapters.items())
@@ -161,6 +161,14 @@ class Site:
         place = lambda room: self.to_reference(path, f"`{room[1]}`", f"scorebook/{room[1]}/index.html", f"src/{room[1]}")
         text = re.sub(r"\[`(\w+)`\](?:\([^)]*\))?", place, text)
         return f"# The library\n\n{self.to_reference(path, 'All of its documentation', 'scorebook/index.html', 'src/lib.rs')}\n\n{text}"
+
+
+def numbered(path):
+    """The title of a page, with the number of its notebook."""
+    lines = prose(ROOT / path) if path.suffix == ".ipynb" else (ROOT / path).read_text().splitlines()
+    title = next(line for line in lines if line.startswith("# ")).removeprefix("# ")
+    number = re.match(r"\d+", path.name)
+    return f"{number[0]} {title}" if number else title
 
 
 def code(text):
