@@ -92,10 +92,13 @@ class Site:
 
     def link(self, path, image, text, target):
         """A link of the file `path`, as the site has it."""
+        here = path.parent
+        if target.startswith(f"{REPOSITORY}/blob/main/"):
+            here, target = pathlib.Path("."), target.removeprefix(f"{REPOSITORY}/blob/main/")
         if re.match(r"[a-z]+:|#", target):
             return f"{image}[{text}]({target})"
         target, _, anchor = target.partition("#")
-        file = pathlib.Path(os.path.relpath((ROOT / path).parent / target, ROOT))
+        file = pathlib.Path(os.path.normpath(here / target))
         if (ROOT / file).is_dir() and file / "README.md" in self.pages:
             file = file / "README.md"
         if image:
@@ -105,7 +108,9 @@ class Site:
             target = os.path.relpath(self.pages[file], path.parent)
             return f"[{text}]({target}{'#' if anchor else ''}{anchor})"
         elif file.parts[0] == "src":
-            return self.to_reference(path, text, f"src/scorebook/{file.relative_to('src')}.html", file)
+            file = file.relative_to("src")
+            page = f"scorebook/{file.parent}/index.html" if file.name == "mod.rs" else f"src/scorebook/{file}.html"
+            return self.to_reference(path, text, page, f"src/{file}")
         else:
             return f"[{text}]({REPOSITORY}/blob/main/{file})"
         return f"{image}[{text}]({target})"
