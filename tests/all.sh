@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, unit, integration and doc tests,
-# Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, the problem sets by nbgrader, and the tour in
+# the site of the book, Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, the problem sets by nbgrader, and the tour in
 # JupyterLab in a headless browser.
 #
 # Prints what each part took, and as its last line `N passed, N failed`. SCOREBOOK_TARGET names the target folder (by
@@ -84,9 +84,12 @@ scorebook="$CARGO_TARGET_DIR/release/scorebook"
 export SCOREBOOK_TEST_PYTHON="$scratch_python"
 part environment environment
 part format cargo fmt --check
+part links python tests/python/links.py
+part text python tests/python/text.py
 part build cargo build --release --locked
 part clippy cargo clippy --release --locked --all-targets -- -D warnings
 part documentation documentation
+part site python tests/python/site.py "$CARGO_TARGET_DIR/doc"
 part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored
