@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, unit, integration and doc tests,
-# the site of the book, Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, the problem sets by nbgrader, and the tour in
-# JupyterLab in a headless browser.
+# All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, links, unit, integration and doc
+# tests, the book's site in a headless browser, Jupyter's suite for kernels, the notebooks by nbclient and by
+# `scorebook run`, the problem sets by nbgrader, and the tour in JupyterLab in a headless browser.
 #
 # Prints what each part took, and as its last line `N passed, N failed`. SCOREBOOK_TARGET names the target folder (by
 # default one in the user's cache, which a second clone finds warm); SCOREBOOK_SKIP a list of parts to leave out.
@@ -65,8 +65,7 @@ as_root() {
 
 # The library's documentation, with warnings denied and its formulas drawn.
 documentation() {
-    RUSTDOCFLAGS="--html-in-header rustdoc/header.html --extend-css rustdoc/katex.css -D warnings" \
-        cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
 }
 
 # The kernel, installed for the tests' Python, and the tour by it, which first builds the notebooks' dependencies.
