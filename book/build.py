@@ -171,7 +171,7 @@ class Site:
 def numbered(path):
     """The title of a page, with the number of its notebook."""
     lines = prose(ROOT / path) if path.suffix == ".ipynb" else (ROOT / path).read_text().splitlines()
-    title = next(line for line in lines if line.startswith("# ")).removeprefix("# ")
+    title = next((line for line in lines if line.startswith("# ")), path.stem).removeprefix("# ")
     number = re.match(r"\d+", path.name)
     return f"{number[0]} {title}" if number else title
 
@@ -223,16 +223,17 @@ def main():
         print(f"{doc} has no documentation of the library: the site will link to the repository (`cargo doc --no-deps --lib` makes it)")
         doc = None
     elif [path for path in (doc / "src").iterdir() if path.name != "scorebook"]:
-        sys.exit(f"{doc} has the documentation of other packages too, more than a site should carry: name another folder with --doc")
+        sys.exit(f"{doc} has the documentation of other packages too, more than a site should carry: remove it and run `cargo doc --no-deps --lib`")
     if out.exists() and any(out.iterdir()) and not (out / ".buildinfo").is_file():
         sys.exit(f"{out} is there and is not a site: name another folder")
     with tempfile.TemporaryDirectory() as folder:
         source = pathlib.Path(folder)
         Site(source, doc).write()
         static(source / "_static")
-        shutil.copy(BOOK / "conf.py", source)
+        for name in ("conf.py", "search.js"):
+            shutil.copy(BOOK / name, source)
         shutil.rmtree(out, ignore_errors=True)
-        subprocess.run([python(), "-m", "sphinx", "-q", "-W", "--keep-going", "-d", source / ".doctrees", source, out], check=True)
+        subprocess.run([python(), "-m", "sphinx", "-q", "-W", "--keep-going", "-d", ".doctrees", ".", out], cwd=source, check=True)
     if doc:
         copy_documentation(doc, out)
     print(f"the site is at {out / 'index.html'}")

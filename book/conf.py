@@ -21,10 +21,12 @@ html_css_files = ["katex.css", "book.css"]
 html_js_files = ["katex.js", "formulas.js"]
 html_math_renderer = "katex"
 html_copy_source = False
+html_use_index = False
 html_show_sphinx = False
 html_show_copyright = False
 # The lines of text below a hit would be fetched, which a browser does not do in a file system.
 html_show_search_summary = False
+html_search_scorer = "search.js"
 
 
 def setup(app):

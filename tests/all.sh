@@ -63,8 +63,9 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"; else sudo -n DEBIAN_FRONTEND=noninteractive "$@"; fi
 }
 
-# The library's documentation, with warnings denied and its formulas drawn.
+# The library's documentation, with warnings denied and its formulas drawn; of nothing else, for the site.
 documentation() {
+    rm -rf "$CARGO_TARGET_DIR/doc"
     RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
 }
 

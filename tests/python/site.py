@@ -6,7 +6,6 @@ Formulas and figures must be drawn, links lead somewhere, nothing be fetched, an
 `cargo doc` made, if it did.
 """
 
-import collections
 import json
 import pathlib
 import re
@@ -158,15 +157,17 @@ try:
             passed += not problems
         for words, expected in [("Hutchinson", "12-likelihood"), ("Stratonovich", "05-ito-diffusions"), ("RePaint", "16-inverse-problems"), ("nbgrader", "README")]:
             found = search(context, words)
-            assert expected in found[:5], f"{words}: {found}"
+            assert expected in found[:3], f"{words}: {found}"
         assert search(context, "zyzzyva") == []
         passed += 5
         browser.close()
-    back = collections.Counter()
-    for page in (site / "doc/scorebook").rglob("*.html"):
-        for link in re.findall(r'href="((?:\.\./)+notebooks/[^"]*)"', page.read_text()):
-            back[(page.parent / link).resolve().is_file()] += 1
-    assert not doc or (back[True] > 0 and back[False] == 0), f"from the documentation to notebooks: {back}"
+    # The documentation leads back: all that the map names, from the very room.
+    for row in (ROOT / "notebooks/CONCEPTS.md").read_text().splitlines() if doc else []:
+        if row.startswith("| 00"):
+            room, notebook = re.search(r"\.\./src/(\w+)/", row)[1], re.search(r"\(([\w-]+)\.ipynb\)", row)[1]
+            link = f"../../notebooks/{notebook}.html"
+            page = site / f"doc/scorebook/{room}/index.html"
+            assert f'href="../{link}"' in page.read_text() and (page.parent / ".." / link).is_file(), f"{room} does not lead to {notebook}"
     for name in [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]:
         assert (site / f"notebooks/{name}.html").is_file(), f"{name} is not in the site"
 finally:
