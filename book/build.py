@@ -163,8 +163,12 @@ class Site:
         text = re.findall(r"^//! ?(.*)$", (ROOT / "src/lib.rs").read_text(), re.M)
         text = "\n".join(text[: text.index("```")])
         path = pathlib.Path("reference.md")
-        place = lambda room: self.to_reference(path, f"`{room[1]}`", f"scorebook/{room[1]}/index.html", f"src/{room[1]}")
-        text = re.sub(r"\[`(\w+)`\](?:\([^)]*\))?", place, text)
+
+        def room(name):
+            file = next(file for file in (f"src/{name[1]}.rs", f"src/{name[1]}/mod.rs") if (ROOT / file).is_file())
+            return self.to_reference(path, f"`{name[1]}`", f"scorebook/{name[1]}/index.html", file)
+
+        text = re.sub(r"\[`(\w+)`\](?:\([^)]*\))?", room, text)
         return f"# The library\n\n{self.to_reference(path, 'All of its documentation', 'scorebook/index.html', 'src/lib.rs')}\n\n{text}"
 
 

@@ -165,9 +165,9 @@ try:
     for row in (ROOT / "notebooks/CONCEPTS.md").read_text().splitlines() if doc else []:
         if row.startswith("| 00"):
             room, notebook = re.search(r"\.\./src/(\w+)/", row)[1], re.search(r"\(([\w-]+)\.ipynb\)", row)[1]
-            link = f"../../notebooks/{notebook}.html"
+            link = f"../../../notebooks/{notebook}.html"
             page = site / f"doc/scorebook/{room}/index.html"
-            assert f'href="../{link}"' in page.read_text() and (page.parent / ".." / link).is_file(), f"{room} does not lead to {notebook}"
+            assert f'href="{link}"' in page.read_text() and (page.parent / link).is_file(), f"{room} does not lead to {notebook}"
     for name in [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]:
         assert (site / f"notebooks/{name}.html").is_file(), f"{name} is not in the site"
 finally:
