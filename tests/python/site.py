@@ -115,7 +115,8 @@ def search(context, words):
     tab.wait_for_function("/found|did not match/.test(document.querySelector('.search-summary')?.textContent)", timeout=20_000)
     found = [pathlib.Path(urllib.parse.urlsplit(link).path).stem for link in tab.evaluate("[...document.querySelectorAll('ul.search li a')].map((it) => it.href)")]
     if found:
-        tab.locator("ul.search li a").first.click()
+        with tab.expect_navigation():
+            tab.locator("ul.search li a").first.click()
         assert words.lower() in tab.locator("article").inner_text().lower(), f"{tab.url} does not say {words}"
     tab.close()
     return found
