@@ -28,7 +28,8 @@ CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`(?!\]\())", re.M | re.S)
 
 CHAPTERS = {
     "The book": ["notebooks/[0-9]*.ipynb"],
-    "Teaching": ["notebooks/CONCEPTS.md", "notebooks/solutions/README.md", "notebooks/solutions/*.ipynb", "notebooks/assignments/README.md"],
+    "Teaching": ["notebooks/CONCEPTS.md", "notebooks/assignments/README.md"],
+    "Solutions of the exercises": ["notebooks/solutions/*.md", "notebooks/solutions/*.ipynb"],
     "The project": ["ARCHITECTURE.md", "datasets/README.md", "datasets/weights/README.md", "CONTRIBUTING.md", "CHANGELOG.md"],
 }
 
@@ -83,7 +84,7 @@ class Site:
         chapters = {title: [f"{numbered(path)} <{path}>" for path in paths] for title, paths in self.chapters.items()}
         chapters["The project"].insert(0, "reference.md")
         tree = "\n```{{toctree}}\n:hidden:\n:caption: {}\n\n{}\n```\n"
-        return "".join(tree.format(title, "\n".join(paths)) for title, paths in chapters.items())
+        return "".join(tree.format(title, "\n".join(paths)) for title, paths in chapters.items() if paths)
 
     def markdown(self, path, text):
         pieces = CODE.split(text)

@@ -169,8 +169,8 @@ try:
             link = f"../../../notebooks/{notebook}.html"
             page = site / f"doc/scorebook/{room}/index.html"
             assert f'href="{link}"' in page.read_text() and (page.parent / link).is_file(), f"{room} does not lead to {notebook}"
-    for name in [path.stem for path in (ROOT / "notebooks").glob("*.ipynb")]:
-        assert (site / f"notebooks/{name}.html").is_file(), f"{name} is not in the site"
+    for notebook in [*ROOT.glob("notebooks/*.ipynb"), *ROOT.glob("notebooks/solutions/*.ipynb")]:
+        assert (site / notebook.relative_to(ROOT).with_suffix(".html")).is_file(), f"{notebook} is not in the site"
 finally:
     shutil.rmtree(site.parent, ignore_errors=True)
 print(f"tally: {passed} passed, {failed} failed")
