@@ -16,7 +16,7 @@ import tarfile
 import tempfile
 
 VERSION = "0.16.47"
-FONTS = ["AMS-Regular", "Main-Regular", "Math-Italic", "Size1-Regular", "Size2-Regular", "Size3-Regular", "Size4-Regular"]
+FONTS = ["AMS-Regular", "Caligraphic-Regular", "Main-Regular", "Math-BoldItalic", "Math-Italic", "SansSerif-Regular", "Size1-Regular", "Size2-Regular", "Size3-Regular", "Size4-Regular"]
 
 here = pathlib.Path(__file__).parent
 

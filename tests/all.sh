@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, unit, integration and doc tests,
-# Jupyter's suite for kernels, the notebooks by nbclient and by `scorebook run`, the problem sets by nbgrader, and the tour in
-# JupyterLab in a headless browser.
+# All tests, from a bare machine with a Rust toolchain and Python 3: formatting, lints, links, unit, integration and doc
+# tests, the book's site in a headless browser, Jupyter's suite for kernels, the notebooks by nbclient and by
+# `scorebook run`, the problem sets by nbgrader, and the tour in JupyterLab in a headless browser.
 #
 # Prints what each part took, and as its last line `N passed, N failed`. SCOREBOOK_TARGET names the target folder (by
 # default one in the user's cache, which a second clone finds warm); SCOREBOOK_SKIP a list of parts to leave out.
@@ -63,10 +63,10 @@ as_root() {
     if [ "$(id -u)" = 0 ]; then DEBIAN_FRONTEND=noninteractive "$@"; else sudo -n DEBIAN_FRONTEND=noninteractive "$@"; fi
 }
 
-# The library's documentation, with warnings denied and its formulas drawn.
+# The library's documentation, with warnings denied and its formulas drawn; of nothing else, for the site.
 documentation() {
-    RUSTDOCFLAGS="--html-in-header rustdoc/header.html --extend-css rustdoc/katex.css -D warnings" \
-        cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
+    rm -rf "$CARGO_TARGET_DIR/doc"
+    RUSTDOCFLAGS="-D warnings" cargo doc --release --locked --lib --no-deps && python tests/python/documentation.py "$CARGO_TARGET_DIR/doc/scorebook"
 }
 
 # The kernel, installed for the tests' Python, and the tour by it, which first builds the notebooks' dependencies.
@@ -84,9 +84,12 @@ scorebook="$CARGO_TARGET_DIR/release/scorebook"
 export SCOREBOOK_TEST_PYTHON="$scratch_python"
 part environment environment
 part format cargo fmt --check
+part links python tests/python/links.py
+part text python tests/python/text.py
 part build cargo build --release --locked
 part clippy cargo clippy --release --locked --all-targets -- -D warnings
 part documentation documentation
+part site python tests/python/site.py "$CARGO_TARGET_DIR/doc"
 part tour tour
 # The ignored ones need the notebooks' build and a Python, both of which are there now.
 part tests cargo test --release --locked --no-fail-fast --lib --bins --tests -- --include-ignored

@@ -45,6 +45,11 @@ fn prose(notebook: &Path) -> String {
     prose.map(lines).collect::<Vec<_>>().join("\n")
 }
 
+/// A file as the repository shows it: the documentation and the notebooks reach each other from wherever they are read.
+fn address(file: &str) -> String {
+    format!("{}/blob/main/{file}", env!("CARGO_PKG_REPOSITORY"))
+}
+
 /// What is wrong with a row of the table.
 fn wrong(row: &str) -> Option<String> {
     let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
@@ -67,6 +72,14 @@ fn wrong(row: &str) -> Option<String> {
     let number = section.rsplit(", ").next().unwrap();
     if !prose.lines().any(|line| line.starts_with(&format!("## {number}. "))) {
         return Some(format!("{notebook} has no section {number}"));
+    }
+    let room = target(file).split('/').nth(2).unwrap();
+    let documentation = fs::read_to_string(root().join(format!("src/{room}/mod.rs"))).unwrap();
+    if !documentation.contains(&format!("]: {}\n", address(&format!("notebooks/{notebook}")))) {
+        return Some(format!("the documentation of {room} does not lead to {notebook}"));
+    }
+    if !prose.contains(&format!("]({})", address(&format!("src/{room}/mod.rs")))) {
+        return Some(format!("{notebook} does not lead to {room}"));
     }
     let exercises = prose.split_once("## Exercises").map(|(_, exercises)| exercises).unwrap_or("");
     if !exercises.lines().any(|line| line.starts_with(&format!("{exercise}. "))) {
@@ -98,6 +111,7 @@ fn an_entry_that_leads_nowhere_is_found() {
         ("`Flow`", "`Flo`", "has no Flo with an example"),
         ("05-ito", "05-itu", "there is no 05-itu"),
         (", 1 |", ", 99 |", "no section 99"),
+        ("05-ito-diffusions", "12-likelihood", "sde does not lead to 12"),
         ("| 1 |", "| 77 |", "no exercise 77"),
     ] {
         let found = wrong(&row.replace(from, to)).unwrap();

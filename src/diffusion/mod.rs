@@ -24,6 +24,10 @@
 //!
 //! [`DdpmChain`] and [`SmldChain`] are the chains that the first two are the limits of: each is a [`NoisingChain`],
 //! with kernels, posteriors, and the way to continuous time and back.
+//!
+//! In the book: [08-noising-processes].
+//!
+//! [08-noising-processes]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/08-noising-processes.ipynb
 
 mod affine;
 mod chain;

@@ -13,6 +13,11 @@
 //!
 //! Real data come as samples only (note 000, "Challenges"); on these laws every claim of the notes
 //! can be checked against the truth.
+//!
+//! In the book: [01-inversion], [10-score-matching].
+//!
+//! [01-inversion]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/01-inversion.ipynb
+//! [10-score-matching]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/10-score-matching.ipynb
 
 mod banana;
 mod eigen;

@@ -27,6 +27,11 @@
 //! assert!((end.mass() - 1.0).abs() < 1e-12 && end.values().iter().all(|p| *p >= 0.0));
 //! # Ok::<(), scorebook::Error>(())
 //! ```
+//!
+//! In the book: [06-fokker-planck-and-ornstein-uhlenbeck], [07-can-time-run-backward].
+//!
+//! [06-fokker-planck-and-ornstein-uhlenbeck]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/06-fokker-planck-and-ornstein-uhlenbeck.ipynb
+//! [07-can-time-run-backward]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/07-can-time-run-backward.ipynb
 
 mod density;
 mod elimination;

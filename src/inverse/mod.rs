@@ -26,6 +26,10 @@
 //! | [`Replacement`] | the step: the measured part is put in; RePaint with resampling | no |
 //! | [`DiffPir`] | the step: the guess of the data is made to fit | no |
 //! | [`TwistedParticles`] | the step: guided particles, weighted and resampled | with many particles |
+//!
+//! In the book: [16-inverse-problems].
+//!
+//! [16-inverse-problems]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/16-inverse-problems.ipynb
 
 mod blur;
 mod clip;

@@ -13,6 +13,11 @@
 //!
 //! The two models are not the same: with a score that is not exact the flow and the SDE that it defines end in different
 //! laws (Song et al. 2021, *Maximum likelihood training of score-based diffusion models*).
+//!
+//! In the book: [10-score-matching], [12-likelihood].
+//!
+//! [10-score-matching]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/10-score-matching.ipynb
+//! [12-likelihood]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/12-likelihood.ipynb
 
 mod dequantisation;
 mod divergence;

@@ -26,6 +26,10 @@
 //! assert!((second - 0.338).abs() < 0.03);
 //! # Ok::<(), scorebook::Error>(())
 //! ```
+//!
+//! In the book: [02-metropolis-hastings-and-langevin].
+//!
+//! [02-metropolis-hastings-and-langevin]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/02-metropolis-hastings-and-langevin.ipynb
 
 mod annealed;
 mod chains;

@@ -18,6 +18,11 @@
 //! ```latex
 //! \int_0^T f\,\mathrm{d}W = \lim_{\Delta\to 0}\sum_i f(t_i)\left(W_{t_{i+1}} - W_{t_i}\right), \qquad \mathrm{d}\varphi(W_t) = \varphi'\,\mathrm{d}W_t + \tfrac12\varphi''\,\mathrm{d}t
 //! ```
+//!
+//! In the book: [03-brownian-motion], [04-ito-integral].
+//!
+//! [03-brownian-motion]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/03-brownian-motion.ipynb
+//! [04-ito-integral]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/04-ito-integral.ipynb
 
 mod brownian;
 mod ito_lemma;

@@ -22,6 +22,10 @@
 //! // The mean of Γ(2, ½) is 1.
 //! assert!((x.iter().sum::<f64>() / 1e4 - 1.0).abs() < 0.04);
 //! ```
+//!
+//! In the book: [01-inversion].
+//!
+//! [01-inversion]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/01-inversion.ipynb
 
 mod alias;
 mod generator;

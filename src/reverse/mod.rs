@@ -15,6 +15,11 @@
 //! | any SDE, with `g(x, t)` a number, a diagonal or a matrix | [`AndersonReverse`] |
 //!
 //! [`reverse_brownian_motion`] is the noise that leads back along a given path.
+//!
+//! In the book: [07-can-time-run-backward], [09-reverse-time-and-probability-flow].
+//!
+//! [07-can-time-run-backward]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/07-can-time-run-backward.ipynb
+//! [09-reverse-time-and-probability-flow]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/09-reverse-time-and-probability-flow.ipynb
 
 mod anderson;
 mod brownian_motion;

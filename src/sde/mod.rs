@@ -17,6 +17,11 @@
 //!
 //! All of them take explicit steps: where a drift contracts at the rate `λ`, steps longer than `2/λ` make the
 //! solution grow without bound. The solvers look for that now and then and say so.
+//!
+//! In the book: [05-ito-diffusions], [07-can-time-run-backward].
+//!
+//! [05-ito-diffusions]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/05-ito-diffusions.ipynb
+//! [07-can-time-run-backward]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/07-can-time-run-backward.ipynb
 
 mod adaptive;
 mod derivative;

@@ -18,6 +18,11 @@
 //! ```latex
 //! \mathbb{E}_{t}\,\lambda(t)\,\mathbb{E}_{x_0}\mathbb{E}_{x_t \mid x_0}\left\|s_\theta(x_t, t) - \nabla_{x_t}\log p_{0t}(x_t \mid x_0)\right\|^2 \;\to\; \min_\theta
 //! ```
+//!
+//! In the book: [10-score-matching], [12-likelihood].
+//!
+//! [10-score-matching]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/10-score-matching.ipynb
+//! [12-likelihood]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/12-likelihood.ipynb
 
 mod ahead;
 mod average;
