@@ -69,7 +69,7 @@ fn wrong(row: &str) -> Option<String> {
         return Some(format!("{notebook} has no section {number}"));
     }
     let exercises = prose.split_once("## Exercises").map(|(_, exercises)| exercises).unwrap_or("");
-    if !exercises.lines().any(|line| line.starts_with(&format!("{exercise}. "))) {
+    if !exercises.lines().any(|line| line.starts_with(&format!("**Exercise {exercise}.** "))) {
         return Some(format!("{notebook} has no exercise {exercise}"));
     }
     None
