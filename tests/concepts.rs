@@ -82,7 +82,7 @@ fn wrong(row: &str) -> Option<String> {
         return Some(format!("{notebook} does not lead to {room}"));
     }
     let exercises = prose.split_once("## Exercises").map(|(_, exercises)| exercises).unwrap_or("");
-    if !exercises.lines().any(|line| line.starts_with(&format!("{exercise}. "))) {
+    if !exercises.lines().any(|line| line.starts_with(&format!("**Exercise {exercise}.** "))) {
         return Some(format!("{notebook} has no exercise {exercise}"));
     }
     None

@@ -2,6 +2,10 @@
 
 A notebook passes if every cell runs, its outputs are valid nbformat, and its figures are there: at least one, and as many
 as in the committed notebook, so that a figure that was lost is seen.
+
+The exercises of the book are not answered, and say so. Each has a worked solution in `notebooks/solutions`, whose cell ends
+with the same check and is told that it is right; the wrong answers that the cell's metadata lists, as pairs of a text of
+the solution and what takes its place, are told that they are not.
 """
 
 import os
@@ -13,6 +17,7 @@ import nbclient
 import nbformat
 
 BOOK = pathlib.Path(__file__).parents[2] / "notebooks"
+CHECK = "Exercise::new("
 
 
 def figures(notebook):
@@ -22,11 +27,73 @@ def figures(notebook):
     return [sum(any(kind in o.get("data", {}) for kind in pictures) for o in cell.outputs) for cell in cells]
 
 
+def exercises(notebook):
+    """The cells of the exercises by their ids, `exercise-1` and so on."""
+    return {cell.id: cell for cell in notebook.cells if "exercise" in cell.metadata.get("tags", [])}
+
+
+def halves(cell):
+    """An exercise's answer, and its check."""
+    answer, begin, check = cell.source.partition(CHECK)
+    assert begin, f"{cell.id} has no check"
+    return answer, begin + check
+
+
+def told(cell):
+    """What the check of an exercise said."""
+    said = [output.data["text/plain"] for output in cell.outputs if output.output_type == "execute_result"]
+    assert len(said) == 1, f"{cell.id} shows {len(said)} results"
+    return said[0]
+
+
+def wrong_answers(solutions):
+    """A block of code for each wrong answer, in which it hides the right one and its check says what it thinks of it."""
+    blocks = []
+    for name, cell in solutions.items():
+        answer, check = halves(cell)
+        assert cell.metadata.get("wrong"), f"{name} of the solutions lists no wrong answer"
+        for old, new in cell.metadata.wrong:
+            assert answer.count(old) == 1, f"{name}: {old!r} is not at one place"
+            verdict = f'println!("{len(blocks)}: {{}} {{}}", told.is_answered(), told.is_right());'
+            blocks.append(f"{{\n{answer.replace(old, new)}\nlet told = {check};\n{verdict}\n}};")
+    return blocks
+
+
 def run(path):
+    """Runs a notebook of the book: its time."""
+    begun = time.time()
+    notebook = execute(path)
+    for name, cell in exercises(notebook).items():
+        number = name.removeprefix("exercise-")
+        assert told(cell).startswith(f"Exercise {number}: not answered yet: "), told(cell)
+    return time.time() - begun
+
+
+def run_solutions(path):
+    """Runs the solutions of a notebook, and its wrong answers in the same kernel: its time, and how many were wrong."""
+    begun = time.time()
+    asked, solved = (exercises(nbformat.read(p, as_version=4)) for p in (BOOK / path.name, path))
+    assert list(asked) == list(solved), f"asked: {list(asked)}, solved: {list(solved)}"
+    for name, cell in solved.items():
+        assert halves(cell)[1] == halves(asked[name])[1], f"{name}: the book's check is another one"
+    wrong = wrong_answers(solved)
+    notebook = execute(path, "\n".join(wrong))
+    for name, cell in exercises(notebook).items():
+        number = name.removeprefix("exercise-")
+        assert told(cell) == f"Exercise {number}: right.", told(cell)
+    verdicts = "".join(output.get("text", "") for output in notebook.cells[-1].outputs).splitlines()
+    for number, block in enumerate(wrong):
+        assert f"{number}: true false" in verdicts, f"a wrong answer is not told that it is wrong:\n{block}"
+    return time.time() - begun, len(wrong)
+
+
+def execute(path, last=None):
+    """The notebook with new outputs, after it a cell with the code `last`; what is wrong with the outputs is raised."""
     committed = nbformat.read(path, as_version=4)
     nbformat.validate(committed)
     notebook = nbformat.read(path, as_version=4)
-    begun = time.time()
+    if last:
+        notebook.cells.append(nbformat.v4.new_code_cell(last))
     client = nbclient.NotebookClient(
         notebook,
         kernel_name="scorebook",
@@ -38,12 +105,12 @@ def run(path):
     nbformat.validate(notebook)
     found, expected = figures(notebook), figures(committed)
     assert sum(found) > 0, "no figure"
-    assert found == expected, f"figures a cell: {found}, committed: {expected}"
+    assert found[: len(expected)] == expected, f"figures a cell: {found}, committed: {expected}"
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             assert output.output_type != "error", output
             assert output.get("name") != "stderr", f"the cell wrote to stderr: {output.text}"
-    return time.time() - begun
+    return notebook
 
 
 def main():
@@ -56,6 +123,13 @@ def main():
             passed += 1
         except Exception as error:  # the next notebook is tried all the same
             print(f"{path.name}: FAILED: {error}", flush=True)
+            failed += 1
+        try:
+            seconds, wrong = run_solutions(BOOK / "solutions" / path.name)
+            print(f"solutions/{path.name}: {seconds:.1f} s, {wrong} wrong answers", flush=True)
+            passed += 1
+        except Exception as error:
+            print(f"solutions/{path.name}: FAILED: {error}", flush=True)
             failed += 1
     if passed + failed == 0:
         print(f"no notebooks in {BOOK}")
