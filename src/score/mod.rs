@@ -8,6 +8,7 @@
 //! ```
 
 mod any_network;
+mod bounded;
 mod by_class;
 mod classifier;
 mod classifier_guidance;
@@ -31,6 +32,7 @@ mod tweedie;
 mod unet;
 
 pub use any_network::AnyNetwork;
+pub use bounded::Bounded;
 pub use by_class::ByClass;
 pub(crate) use classifier::label_log_prob;
 pub use classifier::{Classifier, ClassifierCard, ClassifierSettings};
