@@ -65,14 +65,15 @@ pub struct Ddrm {
 }
 
 impl Ddrm {
-    /// 20 equal steps down to 0.001, `η = 0.85` and `η_b = 1`, nothing recorded.
+    /// 20 steps down to 0.001, equal ones of `√t`, `η = 0.85` and `η_b = 1`, nothing recorded. Steps are few, so they belong
+    /// where the data take shape: equal steps of `t` gave 1 dB less when holes in garments were filled.
     pub fn new(measurement: Measurement) -> Self {
         Self {
             measurement,
             eta: 0.85,
             eta_measured: 1.0,
             steps: 20,
-            spacing: Spacing::Uniform,
+            spacing: Spacing::Quadratic,
             t_min: 1e-3,
             record: None,
             progress: true,

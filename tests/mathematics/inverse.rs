@@ -677,7 +677,8 @@ fn all_and_nothing_measured() {
     // DPS jumps to and fro over the answer, by its step.
     let step = 0.05;
     let dps = DpsSampler { steps: 400, step, progress: false, ..DpsSampler::new(whole.clone()) };
-    let off = (draw(&dps, &prior).broadcast_sub(&y).unwrap()).sqr().unwrap().sum(1).unwrap();
+    let off = draw(&dps, &prior).to_dtype(DType::F64).unwrap().broadcast_sub(&y).unwrap();
+    let off = off.sqr().unwrap().sum(1).unwrap();
     let off = mean(&values(&off.sqrt().unwrap()).unwrap());
     assert!(off < 2.0 * step, "{off}");
     let twisted =
