@@ -73,7 +73,7 @@ pub mod prelude {
     pub use crate::distribution::{Banana, Density, Funnel, Gaussian, Mixture, Ring, toy};
     pub use crate::fokker_planck::{FokkerPlanck, Grid, GridDensity, Stepping, stationary};
     pub use crate::inverse::{
-        Blur, Clip, Denoised, DiffPir, Downsample, Dps, DpsSampler, Draws, ExactLikelihood,
+        Blur, Clip, Ddrm, Denoised, DiffPir, Downsample, Dps, DpsSampler, Draws, ExactLikelihood,
         ExactPosterior, Grey, Guidance, JacobianFree, LinearOperator, Mask, Measurement, Operator,
         PiGdm, PosteriorScore, Projection, Replacement, SubsampledFourier, TwistedParticles,
     };
@@ -102,7 +102,7 @@ pub mod prelude {
         ReverseEulerMaruyama, Sample, Sampler, Spacing,
     };
     pub use crate::score::{
-        ClassifierFreeGuidance, EmpiricalScore, GaussianScore, Given, MixtureScore, Mlp,
+        Bounded, ClassifierFreeGuidance, EmpiricalScore, GaussianScore, Given, MixtureScore, Mlp,
         MlpSettings, Model, Network, Parameterization, ResidualUnet, ResidualUnetSettings, Score,
         ScoreFunction, Trainable, Unet, UnetSettings, tweedie,
     };

@@ -89,6 +89,22 @@ impl Blur {
         Self::new(&kernel, (height, width))
     }
 
+    /// The square of the absolute value of the kernel's transform at each frequency, which is the eigenvalue of `Aᵀ A` there,
+    /// and up to where rounding in the type cannot tell it from 0.
+    fn powers(&self, dtype: DType) -> Result<(Vec<f64>, f64)> {
+        let mut powers = self.even.sqr()?;
+        if let Some(odd) = &self.odd {
+            powers = (powers + odd.sqr()?)?;
+        }
+        let powers = powers.flatten_all()?.to_vec1::<f64>()?;
+        let precision = match dtype {
+            DType::F64 => f64::EPSILON,
+            _ => f64::from(f32::EPSILON),
+        };
+        let least = precision * powers.iter().copied().fold(0.0, f64::max);
+        Ok((powers, least))
+    }
+
     /// The convolution, or with `sign` -1 the one with the mirrored kernel, which is the adjoint.
     fn convolve(&self, name: &'static str, x: &Tensor, sign: f64) -> Result<Tensor> {
         self.basis.check(name, x)?;
@@ -125,20 +141,20 @@ impl LinearOperator for Blur {
     fn solve(&self, y: &Tensor, r: f64) -> Result<Tensor> {
         check_ridge(r)?;
         self.basis.check("y", y)?;
-        let mut powers = self.even.sqr()?;
-        if let Some(odd) = &self.odd {
-            powers = (powers + odd.sqr()?)?;
-        }
-        let powers = powers.flatten_all()?.to_vec1::<f64>()?;
-        let precision = match y.dtype() {
-            DType::F64 => f64::EPSILON,
-            _ => f64::from(f32::EPSILON),
-        };
-        let least = precision * powers.iter().copied().fold(0.0, f64::max);
+        let (powers, least) = self.powers(y.dtype())?;
         let inverse: Vec<f64> =
             powers.iter().map(|p| if p + r > least { 1.0 / (p + r) } else { 0.0 }).collect();
         let inverse = constant(&inverse, self.even.shape(), y)?;
         self.basis.transform(&self.basis.transform(y)?.broadcast_mul(&inverse)?)
+    }
+
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        self.basis.check("x", x)?;
+        let (powers, least) = self.powers(x.dtype())?;
+        let weights: Vec<f64> =
+            powers.iter().map(|p| f(if *p > least { *p } else { 0.0 })).collect();
+        let weights = constant(&weights, self.even.shape(), x)?;
+        self.basis.transform(&self.basis.transform(x)?.broadcast_mul(&weights)?)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     LinearOperator, Operator,
-    operator::{check_ridge, image_dims},
+    operator::{check_ridge, image_dims, spectral_of_one},
 };
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -67,6 +67,10 @@ impl LinearOperator for Downsample {
     fn solve(&self, y: &Tensor, r: f64) -> Result<Tensor> {
         check_ridge(r)?;
         Ok((y / (self.weight()? + r))?)
+    }
+
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        spectral_of_one(self, self.weight()?, x, f)
     }
 }
 

@@ -62,6 +62,9 @@ impl Guidance for Dps {
 /// this gradient of the norm itself, which is what its program takes. `σ_y` does not enter, so what comes out is no
 /// posterior of any noise level: a smaller `ζ` or fewer steps trust the measurement less.
 ///
+/// The gradient is as long as `A` is large, so a good `ζ` is one over the largest singular value of `A`, if that is not 1: 4
+/// for means over blocks of 4 × 4. As for every guided step, let a network's score be [`Bounded`](crate::score::Bounded).
+///
 /// Source: Chung et al. 2023, algorithm 1 and appendix D.1.
 ///
 /// ```
@@ -80,7 +83,7 @@ impl Guidance for Dps {
 pub struct DpsSampler {
     /// What was measured.
     pub measurement: Measurement,
-    /// The step size `ζ`.
+    /// The step size `ζ`, in the units of the data over those of the measurement.
     pub step: f64,
     /// Steps from the horizon to `t_min`; one more goes to 0.
     pub steps: usize,

@@ -4,7 +4,7 @@ use super::{
     LinearOperator, Operator,
     hartley::{Hartley, mirrored},
     mask::select,
-    operator::{alike, divide, finite},
+    operator::{alike, divide, finite, spectral_of_one},
 };
 use crate::{Error, Result, random::Generator};
 use candle_core::{Device, Tensor};
@@ -159,6 +159,10 @@ impl LinearOperator for SubsampledFourier {
 
     fn solve(&self, y: &Tensor, r: f64) -> Result<Tensor> {
         divide(y, &self.mask_for("y", y)?, r)
+    }
+
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        spectral_of_one(self, 1.0, x, f)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{
     LinearOperator, Operator,
-    operator::{check_ridge, constant, image_dims},
+    operator::{check_ridge, constant, image_dims, spectral_of_one},
 };
 use crate::{Error, Result};
 use candle_core::Tensor;
@@ -73,6 +73,10 @@ impl LinearOperator for Grey {
     fn solve(&self, y: &Tensor, r: f64) -> Result<Tensor> {
         check_ridge(r)?;
         Ok((y / (self.square()? + r))?)
+    }
+
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        spectral_of_one(self, self.square()?, x, f)
     }
 }
 

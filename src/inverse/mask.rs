@@ -2,7 +2,7 @@
 
 use super::{
     LinearOperator, Operator,
-    operator::{alike, check_sample, constant, divide, finite},
+    operator::{alike, check_sample, constant, divide, finite, spectral_of_one},
 };
 use crate::{Error, Result, random::Generator};
 use candle_core::Tensor;
@@ -160,6 +160,10 @@ impl LinearOperator for Mask {
 
     fn solve(&self, y: &Tensor, r: f64) -> Result<Tensor> {
         divide(y, &self.check("y", y)?, r)
+    }
+
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        spectral_of_one(self, 1.0, x, f)
     }
 }
 

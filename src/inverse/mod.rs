@@ -25,6 +25,7 @@
 //! | [`DpsSampler`] | the step: downhill on the misfit | no |
 //! | [`Replacement`] | the step: the measured part is put in; RePaint with resampling | no |
 //! | [`DiffPir`] | the step: the guess of the data is made to fit | no |
+//! | [`Ddrm`] | the step: each coordinate along the singular vectors of `A` by itself | no |
 //! | [`TwistedParticles`] | the step: guided particles, weighted and resampled | with many particles |
 //!
 //! In the book: [16-inverse-problems].
@@ -34,6 +35,7 @@
 mod blur;
 mod clip;
 mod conjugate_gradients;
+mod ddrm;
 mod denoised;
 mod diff_pir;
 mod downsample;
@@ -58,6 +60,7 @@ mod twisted_particles;
 
 pub use blur::Blur;
 pub use clip::Clip;
+pub use ddrm::Ddrm;
 pub use denoised::Denoised;
 pub use diff_pir::DiffPir;
 pub use downsample::Downsample;

@@ -95,6 +95,27 @@ pub trait LinearOperator: Operator {
         conjugate_gradients(self, y, r)
     }
 
+    /// `f(Aᵀ A) x` for `x` `[batch, ...]`: each coordinate along a right singular vector of `A`, times `f` of the square of its
+    /// singular value; `f(0)` along all that is not measured. Singular values that rounding cannot tell from 0 are 0.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// // The part of an image that its block means leave open.
+    /// let x = Tensor::arange(0f32, 16.0, &Device::Cpu)?.reshape((1, 1, 4, 4))?;
+    /// let open = Downsample { factor: 2 }.spectral(&x, &|e| if e == 0.0 { 1.0 } else { 0.0 })?;
+    /// assert_eq!(open.flatten_all()?.to_vec1::<f32>()?[..4], [-2.5, -1.5, -2.5, -1.5]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If the operator does not know its singular values, or `x` has not the shape that is measured.
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        let _ = (x, f);
+        let expected = "an operator that knows its singular values";
+        Err(Error::argument("operator", self.name(), expected))
+    }
+
     /// `A⁺ y = Aᵀ (A Aᵀ)⁺ y`: of all `x` that fit `y` best, the shortest.
     ///
     /// ```
@@ -123,6 +144,18 @@ pub(super) fn divide(y: &Tensor, values: &Tensor, r: f64) -> Result<Tensor> {
     let zero = sums.eq(0f64)?.to_dtype(sums.dtype())?;
     let inverse = ((1.0 - &zero)? / (sums + zero)?)?;
     Ok(y.broadcast_mul(&inverse)?)
+}
+
+/// [`LinearOperator::spectral`] of an operator whose singular values are 0 and the root of one `value`.
+pub(super) fn spectral_of_one(
+    operator: &dyn LinearOperator,
+    value: f64,
+    x: &Tensor,
+    f: &dyn Fn(f64) -> f64,
+) -> Result<Tensor> {
+    let (open, known) = (f(0.0), f(value));
+    let image = operator.adjoint(&operator.apply(x)?)?;
+    Ok(((x * open)? + (image * ((known - open) / value))?)?)
 }
 
 pub(super) fn check_ridge(r: f64) -> Result<()> {
@@ -228,6 +261,22 @@ pub(super) mod checks {
         let again = operator.pseudo_inverse(&applied).unwrap();
         let again = operator.apply(&again).unwrap();
         assert!(largest((again - &applied).unwrap()) < 1e-8, "{operator:?}");
+        // Functions of Aᵀ A against those of its dense eigenvalues, one of them with a jump at 0.
+        let square = columns.matmul(&columns.t().unwrap()).unwrap();
+        let square = square.flatten_all().unwrap().to_vec1::<f64>().unwrap();
+        let (values, vectors) = symmetric_eigen(&square, dim);
+        let vectors = Tensor::from_vec(vectors, (dim, dim), &Device::Cpu).unwrap();
+        let functions: [&dyn Fn(f64) -> f64; 2] =
+            [&|e| (0.3 - e).exp(), &|e| if e == 0.0 { -2.0 } else { 1.0 / (1.0 + e) }];
+        for f in functions {
+            let weights = values.iter().map(|e| f(if *e > 1e-9 { *e } else { 0.0 })).collect();
+            let weights = Tensor::from_vec::<_, f64>(weights, (1, dim), &Device::Cpu).unwrap();
+            let along = x.reshape((3, dim)).unwrap().matmul(&vectors).unwrap();
+            let along = along.broadcast_mul(&weights).unwrap();
+            let expected = along.matmul(&vectors.t().unwrap()).unwrap();
+            let found = operator.spectral(&x, f).unwrap().reshape((3, dim)).unwrap();
+            assert!(largest((found - expected).unwrap()) < 1e-8, "{operator:?}");
+        }
         assert!(operator.solve(&y, -1.0).is_err() && operator.solve(&y, f64::NAN).is_err());
 
         let single = x.to_dtype(DType::F32).unwrap();

@@ -12,6 +12,9 @@ use candle_core::Tensor;
 /// For linear operators. Taking `r_t = 0` gives [`Dps`](super::Dps); the true covariance instead of `r_t² I` would be
 /// exact for Gaussian data.
 ///
+/// A network's guess `x̂0` errs most where there is much noise, and its Jacobian with it; for data of a known range let the
+/// prior be [`Bounded`](crate::score::Bounded).
+///
 /// The paper's algorithm multiplies this by `r_t²` once more, a step size; here it is what Bayes' rule asks for.
 ///
 /// Source: J. Song, Vahdat, Mardani and Kautz, *Pseudoinverse-guided diffusion models for inverse problems*, ICLR 2023,
@@ -36,9 +39,8 @@ use candle_core::Tensor;
 pub struct PiGdm {
     /// The standard deviation `s` of the data, at which `r_t` saturates; 1 in the paper.
     ///
-    /// A change of `x̂0` is answered by `Cov(x0|x_t)/(r_t² + σ_y²)` times itself, so where `r_t²` is less than the variance along
-    /// the widest principal direction, a sampler with few steps overshoots. For images take the standard deviation along
-    /// that direction, several times that of one pixel, since pixels hang together.
+    /// A change of `x̂0` is answered by `Cov(x0|x_t)/(r_t² + σ_y²)` times itself, so where `r_t²` is far less than the variance
+    /// along the widest principal direction, a sampler with few steps overshoots.
     pub data_std: f64,
 }
 

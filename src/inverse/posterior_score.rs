@@ -55,7 +55,8 @@ impl PosteriorScore {
     ///
     /// For networks. Where there is far more noise than data, a measurement says next to nothing about the state, so the true
     /// likelihood's score is next to nothing; but the guess `x̂0 = (x_t + σ² s)/α` magnifies the network's errors by `1/α`,
-    /// and those of its Jacobian too. A level well above the data's standard deviation loses next to nothing.
+    /// and those of its Jacobian too. A level well above the data's standard deviation loses next to nothing. For data of a
+    /// known range a prior that is [`Bounded`](crate::score::Bounded) is the better cure.
     ///
     /// ```
     /// use scorebook::prelude::*;

@@ -2,10 +2,11 @@
 
 use super::{
     LinearOperator, Operator,
-    operator::{alike, finite},
+    operator::{alike, constant, finite},
 };
-use crate::{Error, Result, random::Generator};
-use candle_core::{Device, Tensor};
+use crate::{Error, Result, distribution::symmetric_eigen, random::Generator};
+use candle_core::{DType, Device, Tensor};
+use std::sync::{Arc, OnceLock};
 
 /// A linear projection by any matrix, `y = M x`, on the coordinates of a sample in their order: compressed sensing, if
 /// the matrix is random.
@@ -27,6 +28,15 @@ pub struct Projection {
     /// `Mᵀ`, `[dim, measurements]`.
     transposed: Tensor,
     shape: Vec<usize>,
+    /// What [`LinearOperator::spectral`] needs, found when it is first asked for.
+    singular: Arc<OnceLock<Singular>>,
+}
+
+/// The positive eigenvalues of `Mᵀ M`, and its eigenvectors as columns, `[dim, values]`.
+#[derive(Debug)]
+struct Singular {
+    values: Vec<f64>,
+    vectors: Tensor,
 }
 
 impl Projection {
@@ -39,7 +49,8 @@ impl Projection {
         let dim = shape.iter().product::<usize>();
         match *matrix.dims() {
             [rows, columns] if rows > 0 && columns == dim && dim > 0 => {
-                Ok(Self { transposed: matrix.t()?.contiguous()?, shape: shape.to_vec() })
+                let (transposed, singular) = (matrix.t()?.contiguous()?, Arc::default());
+                Ok(Self { transposed, shape: shape.to_vec(), singular })
             }
             ref dims => {
                 let expected = format!("[measurements, {dim}], as a sample has {dim} numbers");
@@ -59,6 +70,40 @@ impl Projection {
         let scale = (measurements as f64).sqrt();
         values.iter_mut().for_each(|value| *value /= scale);
         Self::new(&Tensor::from_vec(values, (measurements, dim), &Device::Cpu)?, shape)
+    }
+}
+
+impl Projection {
+    /// By the eigenvalues of `Mᵀ M` or `M Mᵀ`, whichever is smaller: `v = Mᵀ u/s`.
+    fn singular(&self) -> Result<&Singular> {
+        if let Some(known) = self.singular.get() {
+            return Ok(known);
+        }
+        let (dim, rows) = self.transposed.dims2()?;
+        let small = match rows < dim {
+            true => self.transposed.t()?.contiguous()?,
+            false => self.transposed.clone(),
+        };
+        let size = rows.min(dim);
+        let square = small.matmul(&small.t()?)?.flatten_all()?.to_vec1::<f64>()?;
+        let (values, axes) = symmetric_eigen(&square, size);
+        let least = 1e-12 * values.iter().copied().fold(0.0, f64::max);
+        let chosen: Vec<usize> = (0..size).filter(|i| values[*i] > least).collect();
+        let column = |i: usize| -> Result<Tensor> {
+            let axis: Vec<f64> = (0..size).map(|j| axes[j * size + i]).collect();
+            let axis = Tensor::from_vec(axis, (size, 1), &Device::Cpu)?;
+            match rows < dim {
+                true => Ok((self.transposed.matmul(&axis)? / values[i].sqrt())?),
+                false => Ok(axis),
+            }
+        };
+        let columns = chosen.iter().map(|i| column(*i)).collect::<Result<Vec<_>>>()?;
+        let vectors = match columns.is_empty() {
+            true => Tensor::zeros((dim, 0), DType::F64, &Device::Cpu)?,
+            false => Tensor::cat(&columns, 1)?,
+        };
+        let values = chosen.iter().map(|i| values[*i]).collect();
+        Ok(self.singular.get_or_init(|| Singular { values, vectors }))
     }
 }
 
@@ -83,6 +128,21 @@ impl LinearOperator for Projection {
         super::operator::check_sample("y", y, &self.transposed.dims()[1..])?;
         let flat = y.matmul(&alike(&self.transposed, y)?.t()?)?;
         Ok(flat.reshape([&[y.dims()[0]], &*self.shape].concat())?)
+    }
+
+    /// The singular values are found at the first call, in time that grows with the cube of the smaller side of the matrix.
+    fn spectral(&self, x: &Tensor, f: &dyn Fn(f64) -> f64) -> Result<Tensor> {
+        super::operator::check_sample("x", x, &self.shape)?;
+        let Singular { values, vectors } = self.singular()?;
+        let open = f(0.0);
+        if values.is_empty() {
+            return Ok((x * open)?);
+        }
+        let weights: Vec<f64> = values.iter().map(|e| f(*e) - open).collect();
+        let vectors = alike(vectors, x)?;
+        let along = x.reshape((x.dims()[0], self.transposed.dims()[0]))?.matmul(&vectors)?;
+        let along = along.broadcast_mul(&constant(&weights, (1, values.len()), x)?)?;
+        Ok(((x * open)? + along.matmul(&vectors.t()?)?.reshape(x.shape())?)?)
     }
 }
 

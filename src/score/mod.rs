@@ -24,6 +24,7 @@
 //! [09-reverse-time-and-probability-flow]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/09-reverse-time-and-probability-flow.ipynb
 
 mod any_network;
+mod bounded;
 mod by_class;
 mod classifier;
 mod classifier_guidance;
@@ -47,6 +48,7 @@ mod tweedie;
 mod unet;
 
 pub use any_network::AnyNetwork;
+pub use bounded::Bounded;
 pub use by_class::ByClass;
 pub(crate) use classifier::label_log_prob;
 pub use classifier::{Classifier, ClassifierCard, ClassifierSettings};

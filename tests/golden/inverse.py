@@ -1,6 +1,6 @@
-"""Likelihood scores and steps of DPS, ΠGDM and DiffPIR for tests/mathematics/inverse.rs, by PyTorch's autograd, from the papers:
+"""Likelihood scores and steps of DPS, ΠGDM, DiffPIR and DDRM for tests/mathematics/inverse.rs, by PyTorch's autograd, from the papers:
 Chung et al. 2023, equations 11 and 16 and algorithm 1; Song et al. 2023, equations 7 and 8;
-Zhu et al. 2023, equations 12 to 15.
+Zhu et al. 2023, equations 12 to 15; Kawar et al. 2022, section 3.2.
 
     python inverse.py > inverse.json
 
@@ -18,6 +18,8 @@ WEIGHTS = torch.tensor([0.2, 0.5, 0.3])
 MEANS = torch.tensor([[-1.0, 0.5, 0.0, 1.0], [1.0, 1.5, -0.5, 0.0], [0.3, -1.0, 0.7, -0.8]])
 STDS = torch.tensor([0.3, 0.6, 0.45])
 MATRIX = torch.tensor([[1.0, 0.5, 0.0, -0.3], [0.2, 0.0, -1.0, 0.8]])
+# For DDRM, with singular values on both sides of the noise.
+UNEVEN = torch.tensor([[1.0, 0.5, 0.0, -0.3], [0.1, 0.0, -0.3, 0.2]])
 Y = torch.tensor([0.7, -0.4])
 STD_Y = 0.2
 X = torch.tensor([[0.3, -0.2, 1.1, 0.4], [-1.2, 0.6, 0.1, -0.9], [0.0, 2.0, -0.7, 0.5]])
@@ -91,6 +93,32 @@ def diff_pir_step(t, s, weight, fresh):
     return alpha_s * data + sigma_s * (math.sqrt(1 - fresh) * noise + math.sqrt(fresh) * Z)
 
 
+def ddrm_step(t, s, eta, eta_b):
+    """The start and one step with the noise Z, coordinate by coordinate along the right singular vectors."""
+    left, singular, right = torch.linalg.svd(UNEVEN)
+    bar_y, tau = (Y @ left) / singular, (STD_Y / singular).tolist()
+    old, new = (kernel(time)[1] / kernel(time)[0] for time in (t, s))
+    bar = (X / kernel(t)[0]) @ right.T
+    for i, noise in enumerate(tau):
+        bar[:, i] = bar_y[i] + math.sqrt(old**2 - noise**2) * bar[:, i] / old
+    state = (bar @ right) * kernel(t)[0]
+    guess, fresh = denoised(state.requires_grad_(), t).detach() @ right.T, Z @ right.T
+    kept = math.sqrt(1 - eta**2) * new
+    after = torch.empty_like(bar)
+    for i in range(4):
+        if i >= len(tau):
+            mean = guess[:, i] + kept * (bar[:, i] - guess[:, i]) / old
+            std = eta * new
+        elif new < tau[i]:
+            mean = guess[:, i] + kept * (bar_y[i] - guess[:, i]) / tau[i]
+            std = eta * new
+        else:
+            mean = (1 - eta_b) * guess[:, i] + eta_b * bar_y[i]
+            std = math.sqrt(new**2 - (eta_b * tau[i]) ** 2)
+        after[:, i] = mean + std * fresh[:, i]
+    return (after @ right) * kernel(s)[0]
+
+
 def numbers(x):
     return [[float(f"{value:.15g}") for value in row] for row in x.tolist()]
 
@@ -109,6 +137,7 @@ print(
                 "fresh": 0.4,
                 "x": numbers(diff_pir_step(1.0, 0.5, 2000.0, 0.4)),
             },
+            "ddrm_step": {"to": 0.09, "eta": 0.6, "eta_b": 0.8, "x": numbers(ddrm_step(1.0, 0.09, 0.6, 0.8))},
             "dps_step": {"from": 1.0, "to": 0.5, "zeta": 0.3, "x": numbers(dps_step(1.0, 0.5, 0.3))},
         },
         indent=1,

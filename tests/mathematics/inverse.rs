@@ -258,6 +258,7 @@ struct Golden {
     pi_gdm: Vec<Vec<Vec<f64>>>,
     dps_step: Step,
     diff_pir_step: DiffPirStep,
+    ddrm_step: DdrmStep,
 }
 
 #[derive(Deserialize)]
@@ -265,6 +266,14 @@ struct Step {
     from: f64,
     to: f64,
     zeta: f64,
+    x: Vec<Vec<f64>>,
+}
+
+#[derive(Deserialize)]
+struct DdrmStep {
+    to: f64,
+    eta: f64,
+    eta_b: f64,
     x: Vec<Vec<f64>>,
 }
 
@@ -323,6 +332,23 @@ fn other_implementations() {
     let sample = sampler.sample_from(&VP(), &score, &x, &mut Generator::new(6)).unwrap();
     let ours = &sample.trajectory.unwrap()[1];
     let ours = (ours + other(fresh.sqrt() * VP().std(to))).unwrap();
+    assert!(largest(&values(&ours).unwrap(), &expected.concat()) < 1e-9);
+
+    let DdrmStep { to, eta, eta_b, x: expected } = golden.ddrm_step;
+    let uneven = matrix(&[&[1.0, 0.5, 0.0, -0.3], &[0.1, 0.0, -0.3, 0.2]]);
+    let uneven = Projection::new(&uneven, &[4]).unwrap();
+    let measurement = Measurement::new(uneven.clone(), &row(&[0.7, -0.4]), 0.2).unwrap();
+    let (steps, t_min) = (1, to);
+    let new = Ddrm::new(measurement);
+    let sampler = Ddrm { eta, eta_measured: eta_b, steps, t_min, record, progress, ..new };
+    let sample = sampler.sample_from(&VP(), &score, &x, &mut Generator::new(6)).unwrap();
+    let level = VP().noise_level(to);
+    let std = |e: f64| match 0.2 / e.sqrt() {
+        noise if e > 0.0 && noise <= level => (level * level - (eta_b * noise).powi(2)).sqrt(),
+        _ => eta * level,
+    };
+    let other = uneven.spectral(&other(VP().mean_scale(to)), &std).unwrap();
+    let ours = (&sample.trajectory.unwrap()[1] + other).unwrap();
     assert!(largest(&values(&ours).unwrap(), &expected.concat()) < 1e-9);
 }
 
@@ -446,6 +472,7 @@ fn methods_on_a_mixture() {
     let pi_gdm = off("ΠGDM", &flow, &guided(Box::<PiGdm>::default()));
     off("Jacobian-free", &flow, &guided(Box::new(JacobianFree)));
     off("DPS", &ancestral, &guided(Box::new(Dps)));
+    off("DDRM", &Ddrm { progress: false, spacing, ..Ddrm::new(measurement.clone()) }, &prior);
     let particles = TwistedParticles {
         steps: 100,
         spacing,
@@ -454,6 +481,70 @@ fn methods_on_a_mixture() {
     };
     let particles = off("twisted particles", &particles, &prior);
     assert!(particles < 0.02 + statistics && pi_gdm > 0.03, "{particles}, {pi_gdm}");
+}
+
+/// DDRM on coordinates that know nothing of each other, with singular values 2, 0.1 and none: its law by the recursion of
+/// mean and variance of each, five standard errors of 20,000; and that of infinitely many steps, where nothing is measured.
+#[test]
+fn ddrm_on_single_coordinates() {
+    let (means, variances) = ([0.5, -1.0, 0.8], [1.0, 0.49, 0.25]);
+    let rows = [[1.0, 0.0, 0.0], [0.0, 0.49, 0.0], [0.0, 0.0, 0.25]];
+    let prior = GaussianScore::new(Gaussian::full(means, &rows).unwrap(), VP());
+    let uneven = Projection::new(&matrix(&[&[2.0, 0.0, 0.0], &[0.0, 0.1, 0.0]]), &[3]).unwrap();
+    let (y, std, n) = ([1.6, -0.05], 0.2, 20_000);
+    let measurement = Measurement::new(uneven, &row(&y), std).unwrap();
+    let (steps, spacing, t_min, progress) = (20, Spacing::Karras { rho: 7.0 }, 1e-3, false);
+    let mut times = spacing.times(&VP(), t_min, steps).unwrap();
+    times.push(0.0);
+    let levels: Vec<f64> = times.iter().map(|t| VP().noise_level(*t)).collect();
+    let law = |i: usize, eta: f64, trust: f64, levels: &[f64]| -> (f64, f64) {
+        let (m, v) = (means[i], variances[i]);
+        let known = [(y[0] / 2.0, std / 2.0), (y[1] / 0.1, std / 0.1)].get(i).copied();
+        // The state at the horizon is σ_T times a standard normal, over α_T.
+        let mut mean = known.map_or(0.0, |(bar_y, _)| bar_y);
+        let mut variance = levels[0].powi(2) - known.map_or(0.0, |(_, tau)| tau * tau);
+        variance *= VP().std(1.0).powi(-2);
+        for pair in levels.windows(2) {
+            let (old, new) = (pair[0], pair[1]);
+            // x̂0 = gain x̄ + rest, and the step is that of x̂0, the state and fresh noise.
+            let gain = v / (v + old * old);
+            let kept = (1.0 - eta * eta).sqrt() * new;
+            let (guess, state, shift, fresh) = match known {
+                None => (1.0 - kept / old, kept / old, 0.0, eta * new),
+                Some((bar_y, tau)) if new < tau => {
+                    (1.0 - kept / tau, 0.0, kept / tau * bar_y, eta * new)
+                }
+                Some((bar_y, tau)) => {
+                    let fresh = (new * new - (trust * tau).powi(2)).sqrt();
+                    (1.0 - trust, 0.0, trust * bar_y, fresh)
+                }
+            };
+            mean = (guess * gain + state) * mean + guess * (1.0 - gain) * m + shift;
+            variance = (guess * gain + state).powi(2) * variance + fresh * fresh;
+        }
+        (mean, variance)
+    };
+    for (eta, eta_measured) in [(0.85, 1.0), (0.3, 0.6)] {
+        let new = Ddrm::new(measurement.clone());
+        let sampler = Ddrm { eta, eta_measured, steps, spacing, t_min, progress, ..new };
+        let x = sampler.sample(&VP(), &prior, &[n, 3], &mut Generator::new(20), CPU).unwrap().x;
+        let (found, spread) = moments(&x);
+        for i in 0..3 {
+            let (mean, variance) = law(i, eta, eta_measured, &levels);
+            let five = 5.0 / (n as f64).sqrt();
+            assert!((found[i] - mean).abs() < five * variance.sqrt() + 1e-6, "{i}: {found:?}");
+            let off = spread[4 * i] / variance - 1.0;
+            assert!(off.abs() < five * 2f64.sqrt() + 1e-3, "{i}: {spread:?}, {variance}");
+        }
+    }
+    // The limit that the documentation of `Ddrm` names.
+    let many = Spacing::LogSnr.times(&VP(), 1e-5, 20_000).unwrap();
+    let levels: Vec<f64> = many.iter().map(|t| VP().noise_level(*t)).collect();
+    for eta in [0.85f64, 0.5] {
+        let share = (1.0 + (1.0 - eta * eta).sqrt()) / 2.0;
+        let (_, variance) = law(2, eta, 1.0, &levels);
+        assert!((variance / 0.25 - share).abs() < 0.01, "{eta}: {} for {share}", variance / 0.25);
+    }
 }
 
 /// Inpainting without noise on a Gaussian of correlation 0.9, x₁ = 1.5 known. Plain replacement takes the other
@@ -526,6 +617,8 @@ fn all_and_nothing_measured() {
             Box::new(Replacement { resampling: 2, jump: 7, ..plain.clone() }),
             Box::new(plain),
             Box::new(DiffPir { steps, progress, ..DiffPir::new(measurement.clone()) }),
+            // Without fresh noise, which would take from the spread.
+            Box::new(Ddrm { eta: 0.0, steps, progress, ..Ddrm::new(measurement.clone()) }),
         ]
     };
     for sampler in samplers(&make(&[1.0, 1.0], 0.0)) {
@@ -568,17 +661,33 @@ fn all_and_nothing_measured() {
         let closed = ExactPosterior::of_mixture(&law, &measurement, VP()).unwrap();
         assert!(gap(&draw(&ancestral, &closed), &unguided) < tolerance);
     }
+    let nothing = make(&[0.0, 0.0], 0.0);
+    for guidance in guidances() {
+        let name = guidance.name();
+        let score = PosteriorScore::new(prior.clone(), VP(), nothing.clone(), Boxed(guidance));
+        let error = gap(&draw(&ancestral, &score), &unguided);
+        assert!(error < 1e-5, "{name} without noise: {error}");
+    }
     let silent = make(&[0.0, 0.0], 0.1);
     let uniform = |steps| Ancestral { steps, progress: false, ..Default::default() };
-    let dps = DpsSampler { steps: 50, progress: false, ..DpsSampler::new(silent.clone()) };
-    assert!(gap(&draw(&dps, &prior), &draw(&uniform(50), &prior)) < 1e-5);
+    for measurement in [&silent, &nothing] {
+        let dps = DpsSampler { steps: 50, progress: false, ..DpsSampler::new(measurement.clone()) };
+        assert!(gap(&draw(&dps, &prior), &draw(&uniform(50), &prior)) < 1e-5);
+    }
+    // DPS jumps to and fro over the answer, by its step.
+    let step = 0.05;
+    let dps = DpsSampler { steps: 400, step, progress: false, ..DpsSampler::new(whole.clone()) };
+    let off = draw(&dps, &prior).to_dtype(DType::F64).unwrap().broadcast_sub(&y).unwrap();
+    let off = off.sqr().unwrap().sum(1).unwrap();
+    let off = mean(&values(&off.sqrt().unwrap()).unwrap());
+    assert!(off < 2.0 * step, "{off}");
     let twisted =
         TwistedParticles { steps: 50, progress: false, ..TwistedParticles::new(silent.clone()) };
     let forward = Ancestral { variance: AncestralVariance::Forward, t_min: 1e-3, ..uniform(50) };
     // Only the step to 0 differs, which is noisy for the particles.
     assert!(gap(&draw(&twisted, &prior), &draw(&forward, &prior)) < 0.1);
     let floor = 5.0 * (5.0 / 500f64).sqrt();
-    for sampler in samplers(&silent) {
+    for sampler in samplers(&silent).into_iter().chain(samplers(&nothing)) {
         let found = moments(&draw(&*sampler, &prior));
         let expected = moments(&law.sample(100_000, &mut Generator::new(13), CPU).unwrap());
         assert!(error(&found, &expected) < floor, "{}", sampler.name());
@@ -616,6 +725,30 @@ fn through_a_network() {
     assert_eq!(draws.mean().unwrap().dims(), shape);
     assert_eq!(draws.std().unwrap().dims(), shape);
     assert!(Draws::new(&x, 3).is_err() && Draws::new(&x, 4).unwrap().std().is_ok());
+}
+
+/// An operator of one's own, which says no more than it must.
+#[derive(Debug)]
+struct Sums;
+
+impl Operator for Sums {
+    fn name(&self) -> &'static str {
+        "sums"
+    }
+
+    fn apply(&self, x: &Tensor) -> scorebook::Result<Tensor> {
+        Ok(x.sum_keepdim(1)?)
+    }
+
+    fn as_linear(&self) -> Option<&dyn LinearOperator> {
+        Some(self)
+    }
+}
+
+impl LinearOperator for Sums {
+    fn adjoint(&self, y: &Tensor) -> scorebook::Result<Tensor> {
+        Ok(y.broadcast_as((y.dims()[0], 2))?.contiguous()?)
+    }
 }
 
 #[test]
@@ -662,11 +795,21 @@ fn what_cannot_be_is_an_error() {
         let generator = &mut Generator::new(17);
         sampler.sample(&VP(), &prior, &[3, 2], generator, CPU).unwrap_err().to_string()
     };
-    let cases: [(Box<dyn Sampler>, &str); 10] = [
+    let cases: [(Box<dyn Sampler>, &str); 14] = [
         (Box::new(DpsSampler { step: -1.0, ..DpsSampler::new(make(0.1)) }), "`step` is -1;"),
         (Box::new(DpsSampler { step: f64::NAN, ..DpsSampler::new(make(0.1)) }), "`step` is NaN;"),
         (Box::new(DpsSampler::new(three)), "`x` has shape [3, 2]; expected [batch, 3]"),
-        (Box::new(Replacement::new(clipped)), "`operator` is clipping;"),
+        (Box::new(Replacement::new(clipped.clone())), "`operator` is clipping;"),
+        (Box::new(Ddrm::new(clipped)), "`operator` is clipping;"),
+        (Box::new(Ddrm { eta: 1.1, ..Ddrm::new(make(0.1)) }), "`eta` is 1.1; expected a share"),
+        (
+            Box::new(Ddrm { eta_measured: f64::NAN, ..Ddrm::new(make(0.1)) }),
+            "`eta_measured` is NaN;",
+        ),
+        (
+            Box::new(Ddrm::new(Measurement::new(Sums, &row(&[0.5]), 0.1).unwrap())),
+            "`operator` is sums; expected an operator that knows its singular values",
+        ),
         (Box::new(Replacement { jump: 0, ..Replacement::new(make(0.1)) }), "`jump` is 0;"),
         (Box::new(Replacement { resampling: 0, ..Replacement::new(make(0.1)) }), "`resampling` is"),
         (Box::new(DiffPir { weight: 0.0, ..DiffPir::new(make(0.1)) }), "`weight` is 0;"),
