@@ -86,6 +86,7 @@ pub mod prelude {
         AnnealedLangevin, Chains, Independence, Langevin, Proposal, RandomWalk, Target,
         TransitionMatrix, diagnostics,
     };
+    pub use crate::notebook::Exercise;
     #[doc(hidden)]
     pub use crate::notebook::{ByDebug as _, ByDisplay as _};
     pub use crate::path::{BrownianMotion, BrownianTree, quadratic_variation, time_grid};

@@ -7,13 +7,14 @@
 //! | a terminal, a test | the plain text of an output is printed; nothing rich |
 //!
 //! The last expression of a cell is shown by itself, as [`Display`] says or else as [`Debug`](std::fmt::Debug) does;
-//! [`show`] is for every other place. [`ask`] puts a question to the reader.
+//! [`show`] is for every other place. [`ask`] puts a question to the reader, and an [`Exercise`] says what is wrong with an answer.
 
 mod attach;
 mod bundle;
 mod chain;
 #[doc(hidden)]
 pub mod channel;
+mod exercise;
 mod handle;
 mod live;
 mod question;
@@ -27,6 +28,7 @@ pub use attach::attach;
 pub use bundle::{Bundle, Display};
 #[doc(hidden)]
 pub use chain::chain;
+pub use exercise::{Answer, Exercise};
 pub use handle::{Handle, clear_output, show};
 pub use live::Live;
 pub use question::{ask, ask_password};
