@@ -146,6 +146,7 @@ mod tests {
         for t in [0.01, 0.3, 0.9] {
             assert_close(&left(&[0.5, -1.0, 0.0], None, t), &[0.5, -1.0, 0.0]);
             assert_close(&left(&[0.5, -1.0, 0.0], Some(0.9), t), &[0.5, -1.0, 0.0]);
+            assert_close(&left(&[0.5, -0.6, 0.0], Some(0.5), t), &[0.5, -0.6, 0.0]);
             assert_close(&left(&[0.5, -3.0, 1.5], None, t), &[0.5, -1.0, 1.0]);
             // The median of the sizes 0.5, 1.5, 3 is 1.5.
             assert_close(&left(&[0.5, -3.0, 1.5], Some(0.5), t), &[1.0 / 3.0, -1.0, 1.0]);
