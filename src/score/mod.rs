@@ -44,7 +44,6 @@ mod network;
 mod noised;
 mod parameterization;
 mod residual_unet;
-mod thresholded;
 mod tweedie;
 mod unet;
 
@@ -70,7 +69,6 @@ pub use model::{Model, ModelCard};
 pub use network::{Architecture, Network, Trainable};
 pub use parameterization::Parameterization;
 pub use residual_unet::{ResidualUnet, ResidualUnetSettings};
-pub use thresholded::Thresholded;
 pub use tweedie::tweedie;
 pub use unet::{Unet, UnetSettings};
 

@@ -8,6 +8,8 @@ with the same check and is told that it is right; the wrong answers that the cel
 the solution and what takes its place, are told that they are not.
 """
 
+import concurrent.futures
+import functools
 import os
 import pathlib
 import sys
@@ -60,17 +62,17 @@ def wrong_answers(solutions):
 
 
 def run(path):
-    """Runs a notebook of the book: its time."""
+    """Runs a notebook of the book: what is told of it."""
     begun = time.time()
     notebook = execute(path)
     for name, cell in exercises(notebook).items():
         number = name.removeprefix("exercise-")
         assert told(cell).startswith(f"Exercise {number}: not answered yet: "), told(cell)
-    return time.time() - begun
+    return f"{time.time() - begun:.1f} s"
 
 
 def run_solutions(path):
-    """Runs the solutions of a notebook, and its wrong answers in the same kernel: its time, and how many were wrong."""
+    """Runs the solutions of a notebook, and its wrong answers in the same kernel: what is told of it."""
     begun = time.time()
     asked, solved = (exercises(nbformat.read(p, as_version=4)) for p in (BOOK / path.name, path))
     assert list(asked) == list(solved), f"asked: {list(asked)}, solved: {list(solved)}"
@@ -84,7 +86,7 @@ def run_solutions(path):
     verdicts = "".join(output.get("text", "") for output in notebook.cells[-1].outputs).splitlines()
     for number, block in enumerate(wrong):
         assert f"{number}: true false" in verdicts, f"a wrong answer is not told that it is wrong:\n{block}"
-    return time.time() - begun, len(wrong)
+    return f"{time.time() - begun:.1f} s, {len(wrong)} wrong answers"
 
 
 def execute(path, last=None):
@@ -113,29 +115,28 @@ def execute(path, last=None):
     return notebook
 
 
+def judge(name, run):
+    """Runs one notebook: whether it passed. The others are run all the same."""
+    try:
+        print(f"{name}: {run()}", flush=True)
+        return True
+    except Exception as error:
+        print(f"{name}: FAILED: {error}", flush=True)
+        return False
+
+
 def main():
-    # While one notebook runs, the next one's kernel is started.
+    # While notebooks run, the next one's kernel is started.
     os.environ["SCOREBOOK_KEEPER"] = str(os.getpid())
-    passed = failed = 0
-    for path in sorted(BOOK.glob("*.ipynb")):
-        try:
-            print(f"{path.name}: {run(path):.1f} s", flush=True)
-            passed += 1
-        except Exception as error:  # the next notebook is tried all the same
-            print(f"{path.name}: FAILED: {error}", flush=True)
-            failed += 1
-        try:
-            seconds, wrong = run_solutions(BOOK / "solutions" / path.name)
-            print(f"solutions/{path.name}: {seconds:.1f} s, {wrong} wrong answers", flush=True)
-            passed += 1
-        except Exception as error:
-            print(f"solutions/{path.name}: FAILED: {error}", flush=True)
-            failed += 1
-    if passed + failed == 0:
-        print(f"no notebooks in {BOOK}")
-        failed = 1
-    print(f"tally: {passed} passed, {failed} failed")
-    return failed
+    books = sorted(BOOK.glob("*.ipynb"))
+    assert books, f"no notebooks in {BOOK}"
+    runs = [(path.name, functools.partial(run, path)) for path in books]
+    runs += [(f"solutions/{path.name}", functools.partial(run_solutions, BOOK / "solutions" / path.name)) for path in books]
+    # Two at a time: a cell is compiled on one core while another notebook computes.
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        passed = sum(pool.map(lambda run: judge(*run), runs))
+    print(f"tally: {passed} passed, {len(runs) - passed} failed")
+    return len(runs) - passed
 
 
 if __name__ == "__main__":
