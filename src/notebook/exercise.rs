@@ -384,11 +384,8 @@ fn values(tensor: &Tensor) -> Result<Vec<f64>> {
 fn compared(answer: &[f64], expected: &[f64], tolerance: f64) -> Verdict {
     let wrong = |k: &usize| distance(answer[*k], expected[*k], tolerance).is_some();
     let all: Vec<usize> = (0..answer.len()).filter(wrong).collect();
-    // A distance that is no number is the worst.
-    let far = |k: usize| {
-        let far = (answer[k] - expected[k]).abs();
-        if far.is_nan() { f64::INFINITY } else { far }
-    };
+    // In the order of `total_cmp` a distance that is no number is the largest.
+    let far = |k: usize| (answer[k] - expected[k]).abs();
     let Some(&worst) = all.iter().max_by(|&&a, &&b| far(a).total_cmp(&far(b))) else {
         return Verdict::Right;
     };
@@ -523,6 +520,9 @@ mod tests {
         let many =
             Exercise::new(1).numbers("f", vec![2., 1.], &[1., 2.], 0.).hint(vec![2., 1.], "turned");
         assert!(plain(&many).ends_with(": turned."), "{}", plain(&many));
+        let short =
+            Exercise::new(1).numbers("f", vec![2.], &[1., 2.], 0.).hint(vec![2., 1.], "turned");
+        assert!(plain(&short).ends_with("2 are asked for."), "{}", plain(&short));
         let word =
             Exercise::new(1).choice("sign", "Plus ", "minus").hint("plus", "as in the notes");
         assert!(
