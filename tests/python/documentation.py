@@ -24,6 +24,7 @@ NO_EXAMPLE = {
     "notebook::Bundle::evcxr_display": "notebooks call it on the last expression of a cell",
     "plot::Figure::evcxr_display": "notebooks call it on the last expression of a cell",
     "sde::OrderReport::evcxr_display": "notebooks call it on the last expression of a cell",
+    "notebook::Answer": "what numbers, words and lists become by themselves",
     "reverse::FusedReverse": "coefficients that only the fused loop sees",
 }
 # The one file with an example that is not run.
