@@ -116,8 +116,12 @@ fn untrained(home: &Folder) {
         .iter()
         .map(|known| Label::new(&known.name, &known.values))
         .collect();
-    let settings =
-        ResidualUnetSettings { channels: vec![16], attributes: vec![10], ..Default::default() };
+    let settings = ResidualUnetSettings {
+        channels: vec![16],
+        attention: vec![],
+        attributes: vec![10],
+        ..Default::default()
+    };
     let process = VariancePreserving::default().into();
     let generator = &mut Generator::new(5);
     let network = ResidualUnet::new(settings, process, generator, &Device::Cpu).unwrap();
