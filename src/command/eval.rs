@@ -16,22 +16,30 @@ use scorebook::metrics::{
 use scorebook::notebook::Display;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
-use scorebook::score::{Classifier, Model};
+use scorebook::score::{Classifier, ClassifierFreeGuidance, Model, Score};
 use scorebook::{device, interrupt};
 
 use super::sample::Sampler;
 
 /// Measure the images of a model: distances to real images, variety, memorisation, likelihood.
 ///
-/// Every number stands beside the floor: the same number for real images that the model was not trained on, which is what a
-/// perfect model would reach. The distances are those of the features of a small classifier, which is named; they are to be
-/// compared with numbers by the same net at the same number of images only. Images are rounded to bytes first.
+/// Images are compared with the reference, images of the training set. Every number stands beside the floor: the same number
+/// for images of the test set, as many as were drawn where there are so many, compared with the same reference, which is
+/// what a perfect model would reach. The distances are those of the features of a small classifier, which is named; they
+/// are to be compared with numbers by the same net at the same number of images only. Images are rounded to bytes first.
+///
+/// A model that was trained with labels is asked for those of training images drawn at random, and how many images have
+/// what was asked for is told, beside how many of the test images the classifier is right on.
+///
+/// Several samplers, numbers of steps or scales of guidance give a table with a row for each.
 ///
 /// Ctrl-C while it draws ends the drawing; what was drawn is measured. Features of another net, such as Inception, are read
 /// from files: see the documentation of `metrics::Features` for their format.
 #[derive(Args)]
 #[command(after_help = "Examples:
   scorebook eval datasets/weights/fashion-mnist.safetensors --sampler ddim --steps 50 --n 2000
+  scorebook eval runs/fashion --sampler ddim,dpm-solver --steps 10,20,50 --n 2000 --metrics frechet
+  scorebook eval runs/faces --data pixel-faces-16 --guidance 0,1,2,3 --n 1000 --metrics accuracy
   scorebook eval runs/fashion --n 10000 --bits-per-dim 200 --out report.json --save drawn.safetensors
   scorebook eval --images drawn.safetensors --metrics frechet,kernel
   scorebook eval --features drawn.npy --reference real.npy --held-out others.npy")]
@@ -47,12 +55,22 @@ pub struct Eval {
     /// How many images are drawn.
     #[arg(long, default_value_t = 10_000)]
     n: usize,
-    /// The sampler.
-    #[arg(long, value_enum, default_value_t = Sampler::DpmSolver)]
-    sampler: Sampler,
-    /// Steps from noise to data [default: the sampler's own number, 25 to 500]
-    #[arg(long)]
-    steps: Option<usize>,
+    /// The sampler, or several.
+    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Sampler::DpmSolver])]
+    sampler: Vec<Sampler>,
+    /// Steps from noise to data, or several numbers of them [default: the sampler's own number, 25 to 500]
+    #[arg(long, value_delimiter = ',')]
+    steps: Vec<usize>,
+    /// The scale w of classifier-free guidance, or several, for a model trained with labels: (1+w) times the score with
+    /// labels, less w times that without [default: 0]
+    #[arg(
+        long,
+        value_name = "W",
+        value_delimiter = ',',
+        allow_negative_numbers = true,
+        requires = "model"
+    )]
+    guidance: Vec<f64>,
     /// Measure these images instead: a folder of pictures, or a file that --save wrote.
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     images: Option<PathBuf>,
@@ -71,7 +89,7 @@ pub struct Eval {
     /// How many of the training images are compared with.
     #[arg(long, value_name = "IMAGES", default_value_t = 30_000)]
     reference_images: usize,
-    /// What is measured [default: all of frechet, kernel, precision-recall, histogram, memorisation]
+    /// What is measured [default: all of frechet, kernel, precision-recall, histogram, memorisation, accuracy]
     #[arg(long, value_delimiter = ',', value_name = "METRICS")]
     metrics: Vec<ImageMetric>,
     /// Bits a dimension of so many test images, too: minutes.
@@ -80,7 +98,8 @@ pub struct Eval {
     /// Write the numbers as JSON, too.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
-    /// Keep the images: a safetensors file with `images`, bytes [n, channels, height, width].
+    /// Keep the images: a safetensors file with `images`, bytes [n, channels, height, width], and the `labels` that they
+    /// were asked to have.
     #[arg(long, value_name = "FILE", requires = "model")]
     save: Option<PathBuf>,
     /// How many images are drawn at a time.
@@ -120,67 +139,230 @@ impl Eval {
             }
         };
         let (train, test) = (self.load(Split::Train)?, self.load(Split::Test)?);
-        let (generated, model, mut about) = match (&self.model, &self.images) {
+        match (&self.model, &self.images) {
             (Some(file), _) => {
                 let model = self.open(file, &net, &device)?;
-                let Some((images, about)) = self.draw(&model, &device)? else {
-                    eprintln!("Interrupted before any image was drawn.");
-                    return Ok(ExitCode::from(130));
-                };
-                (images, Some(model), about)
+                self.measure_model(&model, &net, &train, &test, &metrics, &device)
             }
             (None, Some(path)) => {
-                let images = match path.is_dir() {
-                    true => read_folder(path, net.settings().shape)?.to_device(&device)?,
+                let (images, labels) = match path.is_dir() {
+                    true => (read_folder(path, net.settings().shape)?.to_device(&device)?, None),
                     false => read_images(path, &device)?,
                 };
-                (images, None, serde_json::json!({ "images": path }))
+                let comparison = self.comparison(&net, &train, &test, images.dim(0)?)?;
+                let report = measure(&comparison, &images, labels.as_ref(), &metrics)?;
+                self.tell(&report, serde_json::json!({ "images": path }))
             }
             (None, None) => bail!("name a model, or --images, or --features with --reference"),
-        };
-        eprintln!("measuring {} images", generated.dim(0)?);
-        // The floor takes no more of them than there are generated ones.
-        let mut others = Generator::new(0).permutation(test.len());
-        others.truncate(generated.dim(0)?);
-        let others = test.select(&others)?;
-        let comparison = ImageComparison::new(&net, &train, &others, self.reference_images)?;
-        let mut report = comparison.report(&generated, &metrics)?;
-        if let (Some(count), Some(model)) = (self.bits_per_dim, &model) {
-            match self.bits_per_dim(model, &test, count, &device)? {
-                Some((bits, evaluations)) => {
-                    report.measures.push(Measure {
-                        name: "bits a dimension, of the flow".into(),
-                        value: bits.value,
-                        standard_error: Some(bits.standard_error),
-                        floor: None,
-                        floor_standard_error: None,
-                    });
-                    about["bits_per_dim"] =
-                        serde_json::json!({ "images": count, "score_evaluations": evaluations });
+        }
+    }
+
+    /// Draws images by each sampler at each number of steps and each scale of guidance, and measures them.
+    fn measure_model(
+        &self,
+        model: &Model,
+        net: &Classifier,
+        train: &ImageSet,
+        test: &ImageSet,
+        metrics: &[ImageMetric],
+        device: &Device,
+    ) -> Result<ExitCode> {
+        if self.n == 0 || self.batch == 0 {
+            bail!("--n and --batch must be at least 1");
+        }
+        let ways = self.ways()?;
+        if ways.len() > 1 && (self.save.is_some() || self.bits_per_dim.is_some()) {
+            bail!(
+                "--save and --bits-per-dim go with one sampler, one number of steps and one scale of guidance; there are {} combinations",
+                ways.len()
+            );
+        }
+        if let Some(count) = self.bits_per_dim.filter(|count| !(2..=test.len()).contains(count)) {
+            bail!("--bits-per-dim is {count}; expected 2 to {} test images", test.len());
+        }
+        let labels = self.asked(model, train)?;
+        let told = net.settings().labels == model.card.attributes;
+        if labels.is_some() && !told {
+            eprintln!(
+                "{} does not tell what the model was asked for, so the accuracy is left out",
+                net.name()
+            );
+        }
+        let comparison = self.comparison(net, train, test, self.n)?;
+        let mut rows: Vec<Row> = vec![];
+        let several = ways.len() > 1;
+        for way in ways {
+            let Some(Drawn { images, mut about, whole }) =
+                self.draw(model, way, labels.as_ref(), device)?
+            else {
+                eprintln!("Interrupted before any image was drawn.");
+                break;
+            };
+            let count = images.dim(0)?;
+            eprintln!("measuring {count} images");
+            let asked = labels.as_ref().filter(|_| told);
+            let asked = asked.map(|labels| labels.narrow(0, 0, count)).transpose()?;
+            let asked = asked.map(|labels| labels.to_device(device)).transpose()?;
+            let mut metrics = metrics.to_vec();
+            if !whole && count <= net.settings().features {
+                metrics.retain(|metric| {
+                    use ImageMetric::{Frechet, Kernel, PrecisionRecall};
+                    ![Frechet, Kernel, PrecisionRecall].contains(metric)
+                });
+                eprintln!("They are too few for distances and coverage, which are left out.");
+            }
+            let mut report = measure(&comparison, &images, asked.as_ref(), &metrics)?;
+            if let Some(count) = self.bits_per_dim.filter(|_| whole) {
+                match self.bits_per_dim(model, test, count, device)? {
+                    Some((bits, evaluations)) => {
+                        report.measures.push(Measure {
+                            name: "bits a dimension, of the flow".into(),
+                            value: bits.value,
+                            standard_error: Some(bits.standard_error),
+                            floor: None,
+                            floor_standard_error: None,
+                        });
+                        about["bits_per_dim"] = serde_json::json!({ "images": count, "score_evaluations": evaluations });
+                    }
+                    None => report.interrupted = true,
                 }
-                None => report.interrupted = true,
+            }
+            if !several {
+                return self.tell(&report, about);
+            }
+            let ended = !whole || report.interrupted;
+            rows.push(Row { way, about, report });
+            if ended {
+                eprintln!("The rows that would follow are left out.");
+                break;
             }
         }
-        self.tell(&report, about)
+        if rows.is_empty() {
+            return Ok(ExitCode::from(130));
+        }
+        self.tell_all(&rows)
+    }
+
+    /// Every sampler with every number of steps that it takes and every scale of guidance.
+    fn ways(&self) -> Result<Vec<Way>> {
+        let steps: Vec<Option<usize>> = match self.steps.is_empty() {
+            true => vec![None],
+            false => self.steps.iter().copied().map(Some).collect(),
+        };
+        let guidance: &[f64] = if self.guidance.is_empty() { &[0.0] } else { &self.guidance };
+        if let Some(scale) = guidance.iter().find(|scale| !scale.is_finite()) {
+            bail!("--guidance is {scale}; expected finite numbers");
+        }
+        let mut ways = vec![];
+        for &sampler in &self.sampler {
+            // One that chooses its steps stands beside the others once.
+            let steps = match sampler {
+                Sampler::AdaptiveFlow if self.sampler.len() > 1 => &[None][..],
+                _ => &steps,
+            };
+            for &steps in steps {
+                // What does not go together is told before hours of drawing.
+                sampler.with_steps(steps)?;
+                ways.extend(guidance.iter().map(|&guidance| Way { sampler, steps, guidance }));
+            }
+        }
+        Ok(ways)
+    }
+
+    /// The labels that a model is asked for, `[n, attributes]`: those of training images in a random order. `None` for a
+    /// model without labels.
+    fn asked(&self, model: &Model, train: &ImageSet) -> Result<Option<Tensor>> {
+        let attributes = &model.card.attributes;
+        if attributes.is_empty() {
+            if !self.guidance.is_empty() {
+                bail!("--guidance needs a model that was trained with labels; this one was not");
+            }
+            return Ok(None);
+        }
+        if *attributes != super::train_classifier::labels(train) {
+            let names: Vec<&str> = attributes.iter().map(|known| known.name.as_str()).collect();
+            bail!(
+                "the model was trained with {}, which {} does not have with the same values; name its data set with --data",
+                names.join(", "),
+                train.name()
+            );
+        }
+        let order = Generator::new(self.seed).child(u64::MAX).split().permutation(train.len());
+        let drawn: Vec<u32> = order.into_iter().cycle().take(self.n).collect();
+        let drawn = Tensor::from_vec(drawn, self.n, &Device::Cpu)?;
+        Ok(Some(train.all_labels()?.index_select(&drawn, 0)?))
+    }
+
+    /// The reference, and as many test images for the floor as there are generated ones, if there are so many.
+    fn comparison(
+        &self,
+        net: &Classifier,
+        train: &ImageSet,
+        test: &ImageSet,
+        generated: usize,
+    ) -> Result<ImageComparison> {
+        let mut others = Generator::new(0).permutation(test.len());
+        others.truncate(generated);
+        Ok(ImageComparison::new(net, train, &test.select(&others)?, self.reference_images)?)
     }
 
     /// The table, the JSON, and how it ended.
     fn tell(&self, report: &ImageReport, about: serde_json::Value) -> Result<ExitCode> {
         println!("{}", report.bundle().get("text/plain").unwrap_or_default());
-        println!("compared with {} ({} images)", report.reference, report.reference_images);
-        if report.floor_images > 0 && report.floor_images < report.images {
-            println!(
-                "the floor is of {} images: there are no more; with more it would be lower",
-                report.floor_images
-            );
-        }
+        explain(report);
         if let Some(file) = &self.out {
-            let whole = serde_json::json!({ "generated": about, "report": report });
-            fs::write(file, serde_json::to_string_pretty(&whole)? + "\n")
-                .with_context(|| format!("{} cannot be written", file.display()))?;
+            write_json(file, &serde_json::json!({ "generated": about, "report": report }))?;
         }
         if report.interrupted {
             eprintln!("Interrupted: some numbers are missing.");
+            return Ok(ExitCode::from(130));
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+
+    /// The rows as one table, in Markdown, the floor below them; the JSON; and how it ended.
+    fn tell_all(&self, rows: &[Row]) -> Result<ExitCode> {
+        let first = &rows[0].report;
+        let labelled = rows.iter().any(|row| row.about.get("guidance").is_some());
+        let mut header = vec!["sampler", "steps"];
+        header.extend(labelled.then_some("guidance"));
+        header.push("evaluations");
+        let start = header.len();
+        header.extend(first.measures.iter().map(|measure| measure.name.as_str()));
+        let line = |cells: &[String]| println!("| {} |", cells.join(" | "));
+        line(&header.iter().map(|name| (*name).into()).collect::<Vec<String>>());
+        println!("|{}", "---|".repeat(header.len()));
+        for Row { way, about, report } in rows {
+            let number = |key: &str| about[key].to_string();
+            let mut cells = vec![about["sampler"].as_str().unwrap_or_default().into()];
+            cells.push(match way.sampler {
+                Sampler::AdaptiveFlow => "its own".into(),
+                _ => number("steps"),
+            });
+            cells.extend(labelled.then(|| way.guidance.to_string()));
+            cells.push(number("score_evaluations"));
+            cells.extend(
+                header[start..].iter().map(|name| {
+                    report.get(name).map(|found| short(found.value)).unwrap_or_default()
+                }),
+            );
+            line(&cells);
+        }
+        let mut cells = vec!["the floor".to_owned()];
+        cells.resize(start, String::new());
+        let floors = first.measures.iter().map(|measure| measure.floor.map(short));
+        cells.extend(floors.map(Option::unwrap_or_default));
+        line(&cells);
+        println!("\n{} images a row, by {}", first.images, first.net);
+        explain(first);
+        if let Some(file) = &self.out {
+            let rows: Vec<_> = rows
+                .iter()
+                .map(|row| serde_json::json!({ "generated": row.about, "report": row.report }))
+                .collect();
+            write_json(file, &rows.into())?;
+        }
+        if rows.iter().any(|row| row.report.interrupted) {
             return Ok(ExitCode::from(130));
         }
         Ok(ExitCode::SUCCESS)
@@ -206,11 +388,14 @@ impl Eval {
     }
 
     /// The images that were drawn until the end or an interrupt, and how; `None` if there is none.
-    fn draw(&self, model: &Model, device: &Device) -> Result<Option<(Tensor, serde_json::Value)>> {
-        if self.n == 0 || self.batch == 0 {
-            bail!("--n and --batch must be at least 1");
-        }
-        let sampler = self.sampler.with_steps(self.steps)?;
+    fn draw(
+        &self,
+        model: &Model,
+        way: Way,
+        labels: Option<&Tensor>,
+        device: &Device,
+    ) -> Result<Option<Drawn>> {
+        let sampler = way.sampler.with_steps(way.steps)?;
         let process = model.network().process();
         let progress = Progress::new("drawing", self.n as u64);
         let begun = Instant::now();
@@ -218,9 +403,17 @@ impl Eval {
         while drawn < self.n {
             let size = self.batch.min(self.n - drawn);
             let shape = [&[size], model.card.shape.as_slice()].concat();
+            let score: Box<dyn Score> = match labels {
+                Some(labels) => Box::new(ClassifierFreeGuidance {
+                    score: model.clone(),
+                    labels: labels.narrow(0, drawn, size)?.to_device(device)?,
+                    scale: way.guidance,
+                }),
+                None => Box::new(model.clone()),
+            };
             // Each batch has noise of its own.
             let generator = &mut Generator::new(self.seed).child(parts.len() as u64);
-            let sample = sampler.sample(&process, model, &shape, generator, device)?;
+            let sample = sampler.sample(&process, &*score, &shape, generator, device)?;
             if sample.interrupted {
                 break;
             }
@@ -240,12 +433,15 @@ impl Eval {
         }
         let bytes = Tensor::cat(&parts, 0)?;
         if let Some(file) = &self.save {
-            let tensors =
+            let mut tensors =
                 std::collections::HashMap::from([("images", bytes.to_device(&Device::Cpu)?)]);
+            if let Some(labels) = labels {
+                tensors.insert("labels", labels.narrow(0, 0, drawn)?.contiguous()?);
+            }
             candle_core::safetensors::save(&tensors, file)
                 .with_context(|| format!("{} cannot be written", file.display()))?;
         }
-        let about = serde_json::json!({
+        let mut about = serde_json::json!({
             "model": self.model,
             "sampler": sampler.name(),
             "steps": sampler.descent().steps,
@@ -254,8 +450,11 @@ impl Eval {
             "seed": self.seed,
             "seconds": begun.elapsed().as_secs_f64(),
         });
+        if labels.is_some() {
+            about["guidance"] = way.guidance.into();
+        }
         eprintln!("{drawn} images by {}, {evaluations} score evaluations each", sampler.name());
-        Ok(Some((as_numbers(&bytes)?, about)))
+        Ok(Some(Drawn { images: as_numbers(&bytes)?, about, whole: drawn == self.n }))
     }
 
     /// Bits a dimension of the first `count` test images along the probability flow, and the number of score evaluations;
@@ -304,6 +503,69 @@ impl Eval {
     }
 }
 
+/// One way to draw images.
+#[derive(Clone, Copy)]
+struct Way {
+    sampler: Sampler,
+    steps: Option<usize>,
+    guidance: f64,
+}
+
+/// What was drawn in one way.
+struct Drawn {
+    images: Tensor,
+    about: serde_json::Value,
+    /// Whether no interrupt ended it early.
+    whole: bool,
+}
+
+/// What one way reaches.
+struct Row {
+    way: Way,
+    about: serde_json::Value,
+    report: ImageReport,
+}
+
+fn measure(
+    comparison: &ImageComparison,
+    images: &Tensor,
+    labels: Option<&Tensor>,
+    metrics: &[ImageMetric],
+) -> Result<ImageReport> {
+    Ok(match labels {
+        Some(labels) => comparison.report_given(images, labels, metrics)?,
+        None => comparison.report(images, metrics)?,
+    })
+}
+
+/// What the images were compared with, and what the floor is.
+fn explain(report: &ImageReport) {
+    println!("the reference: {} ({} images)", report.reference, report.reference_images);
+    if report.floor_images == 0 {
+        println!("there is no floor: no other real images were given");
+        return;
+    }
+    println!(
+        "the floor: {} real images that are not of the reference, compared with it as the generated ones are; a perfect model would come to it",
+        report.floor_images
+    );
+    if report.floor_images < report.images {
+        println!("there are no more of them; with {} it would be lower", report.images);
+    }
+}
+
+fn short(value: f64) -> String {
+    match value.abs() < 0.01 && value != 0.0 {
+        true => format!("{value:.1e}"),
+        false => format!("{value:.3}"),
+    }
+}
+
+fn write_json(file: &Path, value: &serde_json::Value) -> Result<()> {
+    fs::write(file, serde_json::to_string_pretty(value)? + "\n")
+        .with_context(|| format!("{} cannot be written", file.display()))
+}
+
 /// Images from -1 to 1 as bytes, as a file would have them.
 fn as_bytes(x: &Tensor) -> Result<Tensor> {
     Ok(x.clamp(-1.0, 1.0)?.affine(127.5, 127.5)?.round()?.to_dtype(DType::U8)?)
@@ -323,8 +585,8 @@ fn read_folder(folder: &Path, [channels, side, width]: [usize; 3]) -> Result<Ten
     Ok(set.tensor(0, set.len())?)
 }
 
-/// The images of a file that `--save` wrote.
-fn read_images(file: &Path, device: &Device) -> Result<Tensor> {
+/// The images of a file that `--save` wrote, and their labels if it has any.
+fn read_images(file: &Path, device: &Device) -> Result<(Tensor, Option<Tensor>)> {
     let remedy = "Use a safetensors file with `images`, bytes [n, channels, height, width], such as --save writes";
     let broken = |cause: String| scorebook::Error::file(file, cause, remedy);
     let mut tensors = candle_core::safetensors::load(file, device)
@@ -335,5 +597,9 @@ fn read_images(file: &Path, device: &Device) -> Result<Tensor> {
         let found = format!("its `images` are {:?} of {:?}", bytes.dtype(), bytes.dims());
         return Err(broken(found).into());
     }
-    as_numbers(&bytes)
+    let labels = tensors.remove("labels");
+    if let Some(labels) = labels.as_ref().filter(|labels| labels.dtype() != DType::U32) {
+        return Err(broken(format!("its `labels` are {:?}, not U32", labels.dtype())).into());
+    }
+    Ok((as_numbers(&bytes)?, labels))
 }

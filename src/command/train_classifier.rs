@@ -5,9 +5,8 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
-use candle_core::{DType, Device, Tensor};
 use clap::Args;
-use scorebook::data::{self, Attribute, Augmentation, ImageSet, Split};
+use scorebook::data::{self, Augmentation, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
@@ -135,7 +134,7 @@ impl TrainClassifier {
 
     /// The accuracy on the test images: for each attribute, or at each of a few times.
     fn accuracy(&self, classifier: &Classifier, test: &ImageSet) -> Result<Vec<(String, f64)>> {
-        let (images, labels) = (test.tensor(0, test.len())?, values_of(test)?);
+        let (images, labels) = (test.tensor(0, test.len())?, test.all_labels()?);
         let device = &classifier.parameters().device();
         let (images, labels) = (images.to_device(device)?, labels.to_device(device)?);
         let names = classifier.settings().labels.iter().map(|label| label.name.clone());
@@ -161,11 +160,4 @@ impl TrainClassifier {
 /// What is known of the images of a set.
 pub(super) fn labels(set: &ImageSet) -> Vec<Label> {
     set.attributes().iter().map(|known| Label::new(&known.name, &known.values)).collect()
-}
-
-/// The value of each label of each image, `[count, labels]`.
-fn values_of(set: &ImageSet) -> Result<Tensor> {
-    let of = |known: &Attribute| Ok(Tensor::new(&known.of[..], &Device::Cpu)?);
-    let columns: Vec<Tensor> = set.attributes().iter().map(of).collect::<Result<_>>()?;
-    Ok(Tensor::stack(&columns, 1)?.to_dtype(DType::U32)?)
 }

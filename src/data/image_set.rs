@@ -171,6 +171,30 @@ impl ImageSet {
         Ok(self.images.narrow(0, from, count)?)
     }
 
+    /// What is known of all images as numbers, `[count, attributes]` in U32 on the CPU: what
+    /// [`metrics::accuracy`](crate::metrics::accuracy) takes.
+    ///
+    /// ```
+    /// use scorebook::prelude::*;
+    ///
+    /// let test = Digits::default().load(Split::Test)?;
+    /// assert_eq!(test.all_labels()?.dims(), [297, 1]);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// If nothing is known of them.
+    pub fn all_labels(&self) -> Result<Tensor> {
+        if self.attributes.is_empty() {
+            let expected = format!("images of which something is known, unlike {}", self.name);
+            return Err(Error::argument("attributes", "none", expected));
+        }
+        let known = &self.attributes;
+        let of = |image: usize| known.iter().map(move |each| u32::from(each.of[image]));
+        let labels: Vec<u32> = (0..self.len()).flat_map(of).collect();
+        Ok(Tensor::from_vec(labels, (self.len(), known.len()), &Device::Cpu)?)
+    }
+
     /// The set of the images at `indices` alone, in that order, with all that is known of them.
     ///
     /// ```

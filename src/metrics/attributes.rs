@@ -36,6 +36,51 @@ pub fn accuracy(
     labels: &Tensor,
     noise: Option<(f64, &mut Generator)>,
 ) -> Result<Vec<f64>> {
+    let judged = judge(classifier, images, labels, noise)?;
+    let share = |attribute: usize| share(judged.iter().filter_map(|row| row[attribute]));
+    Ok((0..classifier.settings().labels.len()).map(share).collect())
+}
+
+/// The share of `images` that `classifier` gives *all* the labels that they have, or were asked to have: of those that are
+/// given, as [`accuracy`] reads them. With one attribute it is that one's accuracy.
+///
+/// ```
+/// use scorebook::{prelude::*, metrics, score::{ANY_LABEL, Classifier, ClassifierSettings, Label}};
+///
+/// let mut generator = Generator::new(1);
+/// let labels = vec![Label::new("shape", ["a", "b"]), Label::new("colour", ["red", "green", "blue"])];
+/// let settings = ClassifierSettings::new([1, 8, 8], labels);
+/// let classifier = Classifier::new(settings, &mut generator, &Device::Cpu)?;
+/// let x = generator.normal((4, 1, 8, 8), &Device::Cpu)?;
+/// let mut labels = classifier.predict(&x, None)?.to_vec2::<u32>()?;
+/// labels[0][0] = 1 - labels[0][0]; // asked for another shape
+/// labels[1][1] = ANY_LABEL; // of any colour
+/// labels[2][1] = (labels[2][1] + 1) % 3; // asked for another colour
+/// let labels = Tensor::new(labels, &Device::Cpu)?;
+/// assert_eq!(metrics::accuracy(&classifier, &x, &labels, None)?, [0.75, 2.0 / 3.0]);
+/// assert_eq!(metrics::joint_accuracy(&classifier, &x, &labels, None)?, 0.5);
+/// # Ok::<(), scorebook::Error>(())
+/// ```
+///
+/// # Errors
+/// As [`accuracy`].
+pub fn joint_accuracy(
+    classifier: &Classifier,
+    images: &Tensor,
+    labels: &Tensor,
+    noise: Option<(f64, &mut Generator)>,
+) -> Result<f64> {
+    let judged = judge(classifier, images, labels, noise)?;
+    Ok(share(judged.iter().map(|row| row.iter().all(|right| right.unwrap_or(true)))))
+}
+
+/// For each image whether each of its labels is told right; `None` for one that is not given.
+fn judge(
+    classifier: &Classifier,
+    images: &Tensor,
+    labels: &Tensor,
+    noise: Option<(f64, &mut Generator)>,
+) -> Result<Vec<Vec<Option<bool>>>> {
     let attributes = classifier.settings().labels.len();
     let count = images.dims().first().copied().unwrap_or(0);
     if labels.dims() != [count, attributes] {
@@ -49,17 +94,16 @@ pub fn accuracy(
         }
         _ => in_batches(images, |x| classifier.predict(x, None))?,
     };
-    let found = found.to_vec2::<u32>()?;
-    let labels = labels.to_vec2::<u32>()?;
-    let share = |attribute: usize| {
-        let pairs =
-            found.iter().zip(&labels).map(|(found, asked)| (found[attribute], asked[attribute]));
-        let (mut right, mut all) = (0.0, 0.0);
-        for (found, asked) in pairs.filter(|(_, asked)| *asked != ANY_LABEL) {
-            right += f64::from(u8::from(found == asked));
-            all += 1.0;
-        }
-        right / all
-    };
-    Ok((0..attributes).map(share).collect())
+    let right = |(found, asked): (&u32, &u32)| (*asked != ANY_LABEL).then_some(found == asked);
+    let rows = found.to_vec2::<u32>()?.into_iter().zip(labels.to_vec2::<u32>()?);
+    Ok(rows.map(|(found, asked)| found.iter().zip(&asked).map(right).collect()).collect())
+}
+
+fn share(right: impl Iterator<Item = bool>) -> f64 {
+    let (mut of, mut all) = (0.0, 0.0);
+    for right in right {
+        of += f64::from(u8::from(right));
+        all += 1.0;
+    }
+    of / all
 }

@@ -2,8 +2,8 @@
 
 use super::features::in_batches;
 use super::{
-    ClassHistogram, Features, Memorisation, PrecisionRecall, frechet_distance, kernel_distance,
-    precision_recall,
+    ClassHistogram, Features, Memorisation, PrecisionRecall, accuracy, frechet_distance,
+    joint_accuracy, kernel_distance, precision_recall,
 };
 use crate::data::ImageSet;
 use crate::random::Generator;
@@ -26,15 +26,23 @@ pub enum ImageMetric {
     Histogram,
     /// [`Memorisation`].
     Memorisation,
+    /// [`accuracy`] and [`joint_accuracy`], of images that were asked to have labels.
+    Accuracy,
 }
 
 impl ImageMetric {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Frechet, Self::Kernel, Self::PrecisionRecall, Self::Histogram, Self::Memorisation];
+    pub const ALL: [Self; 6] = [
+        Self::Frechet,
+        Self::Kernel,
+        Self::PrecisionRecall,
+        Self::Histogram,
+        Self::Memorisation,
+        Self::Accuracy,
+    ];
 }
 
-/// `frechet`, `kernel`, `precision-recall`, `histogram`, `memorisation`.
+/// `frechet`, `kernel`, `precision-recall`, `histogram`, `memorisation`, `accuracy`.
 impl FromStr for ImageMetric {
     type Err = Error;
 
@@ -45,9 +53,9 @@ impl FromStr for ImageMetric {
             "precision-recall" => Ok(Self::PrecisionRecall),
             "histogram" => Ok(Self::Histogram),
             "memorisation" => Ok(Self::Memorisation),
+            "accuracy" => Ok(Self::Accuracy),
             _ => {
-                let expected =
-                    "`frechet`, `kernel`, `precision-recall`, `histogram` or `memorisation`";
+                let expected = "`frechet`, `kernel`, `precision-recall`, `histogram`, `memorisation` or `accuracy`";
                 Err(Error::argument("metric", name, expected))
             }
         }
@@ -222,6 +230,8 @@ struct Seen {
     features: Features,
     /// For each label, how often each of its values was seen.
     counts: Vec<Vec<u64>>,
+    /// What the images have in truth, where the set knows what the classifier tells.
+    labels: Option<Tensor>,
 }
 
 impl Seen {
@@ -231,6 +241,7 @@ impl Seen {
             features: Features::of(classifier, images, name)?,
             counts: count(classifier, images, labels)?,
             images: images.clone(),
+            labels: None,
         })
     }
 }
@@ -290,11 +301,62 @@ impl ImageComparison {
         let order = Tensor::new(order(held_out.len()), &Device::Cpu)?;
         let others = held_out.tensor(0, held_out.len())?.index_select(&order, 0)?;
         let others = others.to_device(&device)?;
+        let told = classifier.settings().labels.iter().map(|label| (&label.name, &label.values));
+        let known = held_out.attributes().iter().map(|known| (&known.name, &known.values));
+        let labels = match known.eq(told) {
+            true => Some(held_out.all_labels()?.index_select(&order, 0)?),
+            false => None,
+        };
         Ok(Self {
             reference: Seen::of(classifier, &reference, &name)?,
-            held_out: Seen::of(classifier, &others, held_out.name())?,
+            held_out: Seen { labels, ..Seen::of(classifier, &others, held_out.name())? },
             classifier: classifier.clone(),
         })
+    }
+
+    /// As [`report`](Self::report), of images that were asked to have `labels` `[n, attributes]`, the classifier's
+    /// attributes in their order ([`ANY_LABEL`](crate::score::ANY_LABEL) for any value): with [`ImageMetric::Accuracy`] it
+    /// also tells how many of them have what was asked for, each attribute by itself and all together. The floor is the
+    /// classifier's accuracy on the held-out images; a model that obeys comes to it, not to 1.
+    ///
+    /// # Errors
+    /// As `report`; if the labels do not fit.
+    pub fn report_given(
+        &self,
+        generated: &Tensor,
+        labels: &Tensor,
+        metrics: &[ImageMetric],
+    ) -> Result<ImageReport> {
+        let mut report = self.report(generated, metrics)?;
+        if !metrics.contains(&ImageMetric::Accuracy) {
+            return Ok(report);
+        }
+        let of = |images: &Tensor, labels: &Tensor| -> Result<Vec<f64>> {
+            let mut all = accuracy(&self.classifier, images, labels, None)?;
+            if all.len() > 1 {
+                all.push(joint_accuracy(&self.classifier, images, labels, None)?);
+            }
+            Ok(all)
+        };
+        let found = of(generated, labels)?;
+        let count = report.floor_images;
+        let held_out = self.held_out.labels.as_ref().map(|labels| {
+            of(&self.held_out.images.narrow(0, 0, count)?, &labels.narrow(0, 0, count)?)
+        });
+        let floors = held_out.transpose()?;
+        let error = |share: f64, count: usize| (share * (1.0 - share) / count as f64).sqrt();
+        let names = self.classifier.settings().labels.iter().map(|label| label.name.as_str());
+        for (i, (name, value)) in names.chain(["all together"]).zip(found).enumerate() {
+            let floor = floors.as_ref().map(|floors| floors[i]);
+            report.measures.push(Measure {
+                name: format!("accuracy of {name}"),
+                value,
+                standard_error: Some(error(value, report.images)),
+                floor,
+                floor_standard_error: floor.map(|floor| error(floor, count)),
+            });
+        }
+        Ok(report)
     }
 
     /// Measures `generated` `[n, channels, height, width]` from -1 to 1.
@@ -365,6 +427,7 @@ mod tests {
             "precision-recall",
             "histogram",
             "memorisation",
+            "accuracy",
         ]) {
             assert_eq!(name.parse::<ImageMetric>().unwrap(), metric);
         }

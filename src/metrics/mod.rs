@@ -6,7 +6,7 @@
 //! | are two samples of one law | [`mmd_squared`], [`sliced_wasserstein`] |
 //! | are generated images like real ones | [`frechet_distance`], [`kernel_distance`], on [`Features`] |
 //! | are they good; are they various | [`precision_recall`] |
-//! | is each class drawn as often as it comes; the one that was asked for | [`ClassHistogram`], [`accuracy`] |
+//! | is each class drawn as often as it comes; the one that was asked for | [`ClassHistogram`], [`accuracy`], [`joint_accuracy`] |
 //! | were they learned by heart | [`Memorisation`] |
 //! | all of these, beside what real images reach | [`ImageComparison`] |
 //! | how near is an image to another | [`psnr`], [`ssim`] |
@@ -28,7 +28,7 @@ mod sliced_wasserstein;
 mod ssim;
 
 pub use crate::tensor::values;
-pub use attributes::accuracy;
+pub use attributes::{accuracy, joint_accuracy};
 pub use features::Features;
 pub use frechet::{Moments, frechet_distance};
 pub use histogram::ClassHistogram;

@@ -1,4 +1,5 @@
 use crate::*;
+use scorebook::data::Attribute;
 use scorebook::metrics::{
     ClassHistogram, FeatureComparison, Features, ImageComparison, ImageMetric, Memorisation,
     Moments, frechet_distance, kernel_distance, precision_recall, psnr, ssim,
@@ -301,4 +302,64 @@ fn a_comparison_of_images() {
     let wrong = Tensor::zeros((5, 1, 9, 8), DType::F32, CPU).unwrap();
     let error = comparison.report(&wrong, &ImageMetric::ALL).unwrap_err().to_string();
     assert!(error.contains("expected [batch, 1, 8, 8], the images of classifier"), "{error}");
+}
+
+/// Labels that the classifier gives are all right, shifted ones all wrong; the floor counts the set's own labels.
+#[test]
+fn the_accuracy_of_what_was_asked_for() {
+    let generator = &mut Generator::new(90);
+    let label = |name: &str, count: u8| Label::new(name, 0..count);
+    let settings = ClassifierSettings::new([1, 8, 8], vec![label("shape", 3), label("colour", 2)]);
+    let settings = ClassifierSettings { channels: vec![16], features: 8, ..settings };
+    let classifier = Classifier::new(settings, generator, CPU).unwrap();
+    let mut set = |count: usize, names: &[&str]| {
+        let bytes = generator.uniform(0.0, 256.0, count * 64, CPU).unwrap();
+        let bytes = bytes.floor().unwrap().to_dtype(DType::U8).unwrap();
+        let of = |values: u8| (0..count).map(|i| (i % usize::from(values)) as u8).collect();
+        let known = vec![
+            Attribute::new(names[0], &["0", "1", "2"], of(3)),
+            Attribute::new(names[1], &["0", "1"], of(2)),
+        ];
+        let bytes = bytes.reshape((count, 1, 8, 8)).unwrap();
+        ImageSet::with_attributes("noise", "here", bytes, known).unwrap()
+    };
+    let names = ["shape", "colour"];
+    let (train, test, stranger) = (set(40, &names), set(30, &names), set(30, &["form", "colour"]));
+    let x = set(20, &names).tensor(0, 20).unwrap();
+    let told = classifier.predict(&x, None).unwrap().to_vec2::<u32>().unwrap();
+    let tensor = |rows: &[Vec<u32>]| Tensor::new(rows.to_vec(), CPU).unwrap();
+    let comparison = ImageComparison::new(&classifier, &train, &test, 40).unwrap();
+    let of = |labels: &[Vec<u32>]| {
+        let metrics = [ImageMetric::Accuracy];
+        comparison.report_given(&x, &tensor(labels), &metrics).unwrap().measures
+    };
+    let values = |measures: &[scorebook::metrics::Measure]| -> Vec<f64> {
+        measures.iter().map(|measure| measure.value).collect()
+    };
+    let right = of(&told);
+    let called: Vec<&str> = right.iter().map(|measure| measure.name.as_str()).collect();
+    assert_eq!(called, ["accuracy of shape", "accuracy of colour", "accuracy of all together"]);
+    assert_eq!(values(&right), [1.0; 3]);
+    let shifted: Vec<Vec<u32>> = told.iter().map(|row| vec![(row[0] + 1) % 3, row[1]]).collect();
+    assert_eq!(values(&of(&shifted)), [0.0, 1.0, 0.0]);
+    // The floor is of the first 20 in the order of the comparison, which is the generator's 0.
+    let order = Generator::new(0).permutation(30);
+    let seen = classifier.predict(&test.tensor(0, 30).unwrap(), None).unwrap();
+    let seen = seen.to_vec2::<u32>().unwrap();
+    let shapes =
+        order[..20].iter().filter(|&&i| seen[i as usize][0] == i % 3).count() as f64 / 20.0;
+    assert_eq!(right[0].floor, Some(shapes));
+    assert!(
+        (right[0].floor_standard_error.unwrap() - (shapes * (1.0 - shapes) / 20.0).sqrt()).abs()
+            < 1e-12
+    );
+    // A set that knows other things has no floor, and images without labels no accuracy.
+    let comparison = ImageComparison::new(&classifier, &train, &stranger, 40).unwrap();
+    let metrics = [ImageMetric::Accuracy];
+    assert_eq!(
+        comparison.report_given(&x, &tensor(&told), &metrics).unwrap().measures[0].floor,
+        None
+    );
+    assert!(comparison.report(&x, &metrics).unwrap().measures.is_empty());
+    assert!(comparison.report_given(&x, &tensor(&told[..3]), &metrics).is_err());
 }
