@@ -10,6 +10,10 @@
 //! | were they learned by heart | [`Memorisation`] |
 //! | all of these, beside what real images reach | [`ImageComparison`] |
 //! | how near is an image to another | [`psnr`], [`ssim`] |
+//!
+//! In the book: [15-evaluation].
+//!
+//! [15-evaluation]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/15-evaluation.ipynb
 
 mod attributes;
 mod eigenvalues;

@@ -20,12 +20,13 @@
 //!
 //! Orders are those of the law in the end; [`GaussianResponse`] measures them without drawing a sample.
 //!
-//! In the book: [07-can-time-run-backward], [10-score-matching], [11-samplers], [12-likelihood].
+//! In the book: [07-can-time-run-backward], [10-score-matching], [11-samplers], [12-likelihood], [14-generation].
 //!
 //! [07-can-time-run-backward]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/07-can-time-run-backward.ipynb
 //! [10-score-matching]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/10-score-matching.ipynb
 //! [11-samplers]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/11-samplers.ipynb
 //! [12-likelihood]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/12-likelihood.ipynb
+//! [14-generation]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/14-generation.ipynb
 
 mod adaptive_flow;
 mod ancestral;

@@ -19,9 +19,11 @@
 //! \nabla_x\log p_t(x) = \mathbb{E}\left[\left.\nabla_x\log p_{0t}(x \mid x_0)\,\right|\,x_t = x\right] = \frac{\alpha(t)\,\mathbb{E}[x_0 \mid x_t = x] - x}{\sigma^2(t)}
 //! ```
 //!
-//! In the book: [09-reverse-time-and-probability-flow].
+//! In the book: [09-reverse-time-and-probability-flow], [13-training-an-image-model], [14-generation].
 //!
 //! [09-reverse-time-and-probability-flow]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/09-reverse-time-and-probability-flow.ipynb
+//! [13-training-an-image-model]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/13-training-an-image-model.ipynb
+//! [14-generation]: https://github.com/scorebook-rs/scorebook/blob/main/notebooks/14-generation.ipynb
 
 mod any_network;
 mod bounded;
