@@ -1,6 +1,7 @@
 //! A JupyterLab that runs: its start, its address, and its end without leftovers.
 
 use std::fs::{self, OpenOptions};
+use std::net::TcpStream;
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -192,6 +193,11 @@ impl Drop for Server {
 /// The address of a page of the server that wrote this description of itself.
 fn address(description: &Path, page: &str) -> Option<String> {
     let description: Value = serde_json::from_slice(&fs::read(description).ok()?).ok()?;
+    // The file is there before the server listens; one at a socket file has the port 0.
+    if let Some(port) = description["port"].as_u64().filter(|port| *port > 0) {
+        let host = description["hostname"].as_str().filter(|host| !host.is_empty());
+        TcpStream::connect((host.unwrap_or("localhost"), u16::try_from(port).ok()?)).ok()?;
+    }
     let url = description["url"].as_str()?;
     Some(match description["token"].as_str() {
         Some(token) if !token.is_empty() => format!("{url}{page}?token={token}"),

@@ -3,7 +3,7 @@
 use super::*;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 /// What compiling cells needs; `lab` looks for it before it does anything.
@@ -52,13 +52,32 @@ fn a_bad_folder_or_port_is_said_at_once() {
     assert!(error.contains(&format!("port {port} cannot be used")), "{error}");
 }
 
+/// A running `lab`, which a test that fails does not leave behind.
+struct Lab(Child);
+
+impl Lab {
+    fn interrupt(&self) -> bool {
+        let id = self.0.id().to_string();
+        Command::new("kill").args(["-INT", &id]).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Lab {
+    fn drop(&mut self) {
+        if let Ok(None) = self.0.try_wait() {
+            self.interrupt();
+            let _ = self.0.wait();
+        }
+    }
+}
+
 /// With this user's cache, where the notebooks' build and JupyterLab may be already.
 #[test]
 #[ignore = "needs the network for JupyterLab and the notebooks' build, minutes once"]
 fn jupyterlab_opens_answers_and_ends() {
     let home = Folder::new("lab");
     let cache = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
-    let mut child = scorebook(&home)
+    let child = scorebook(&home)
         .env(
             "XDG_CACHE_HOME",
             std::env::var_os("XDG_CACHE_HOME").map_or(cache.unwrap(), Into::into),
@@ -67,7 +86,8 @@ fn jupyterlab_opens_answers_and_ends() {
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let mut lab = Lab(child);
+    let mut lines = BufReader::new(lab.0.stdout.take().unwrap()).lines();
     let line = lines.next().expect("no address").unwrap();
     let (_, address) = line.split_once("http://").unwrap();
     let (host, path) = address.split_once('/').unwrap();
@@ -80,9 +100,8 @@ fn jupyterlab_opens_answers_and_ends() {
     assert!(get(host, "/api/kernelspecs").starts_with("HTTP/1.1 403"));
 
     let start = Instant::now();
-    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status();
-    assert!(interrupt.unwrap().success());
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert!(lab.interrupt());
+    assert_eq!(lab.0.wait().unwrap().code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(20));
     assert!(TcpStream::connect(host).is_err(), "JupyterLab is still there");
 }
