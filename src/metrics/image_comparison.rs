@@ -321,6 +321,20 @@ impl ImageComparison {
     ///
     /// # Errors
     /// As `report`; if the labels do not fit.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, metrics::{ImageComparison, ImageMetric}, score::Classifier};
+    ///
+    /// let (classifier, _) = Classifier::shipped("fashion-mnist-classifier", &Device::Cpu)?;
+    /// let some = |split| FashionMnist::default().load(split)?.select(&(0..400).collect::<Vec<_>>());
+    /// let (train, test) = (some(Split::Train)?, some(Split::Test)?);
+    /// let comparison = ImageComparison::new(&classifier, &train, &test, 400)?;
+    /// // Real images in the place of generated ones have what they are labelled with, as far as the classifier tells.
+    /// let report = comparison.report_given(&train.tensor(0, 400)?, &train.all_labels()?, &[ImageMetric::Accuracy])?;
+    /// let accuracy = report.get("accuracy of class").unwrap();
+    /// assert!(accuracy.value > 0.8 && (accuracy.value - accuracy.floor.unwrap()).abs() < 0.15);
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
     pub fn report_given(
         &self,
         generated: &Tensor,
