@@ -108,7 +108,8 @@ def denoiser():
 
     import deepinv
     import torch
-    from same_budget import BETA_MAX, BETA_MIN, Unet
+    from same_budget import BETA_MAX, BETA_MIN
+    from tutorial_unet import Unet
 
     network = Unet.load(MODEL)
 

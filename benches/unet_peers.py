@@ -26,48 +26,13 @@ SIGMA = 25.0
 def contestant(case, times, layout, threads):
     import torch
     from torch import nn
+    from tutorial_unet import Unet
 
     torch.set_num_threads(threads)
     torch.manual_seed(0)
 
     def std(t):
         return torch.sqrt((SIGMA ** (2 * t) - 1) / 2 / math.log(SIGMA))
-
-    class Block(nn.Module):
-        def __init__(self, convolution, outputs, groups):
-            super().__init__()
-            self.convolution, self.time = convolution, nn.Linear(256, outputs)
-            self.norm = nn.GroupNorm(groups, outputs)
-
-        def forward(self, x, time):
-            return nn.functional.silu(self.norm(self.convolution(x) + self.time(time)[..., None, None]))
-
-    class Unet(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.register_buffer("frequencies", torch.randn(128) * 30)
-            self.embed = nn.Linear(256, 256)
-            down = [(1, 32, 1, 4), (32, 64, 2, 32), (64, 128, 2, 32), (128, 256, 2, 32)]
-            self.down = nn.ModuleList(Block(nn.Conv2d(i, o, 3, s, bias=False), o, g) for i, o, s, g in down)
-            up = [(256, 128, 0, 32), (256, 64, 1, 32), (128, 32, 1, 4)]
-            self.up = nn.ModuleList(
-                Block(nn.ConvTranspose2d(i, o, 3, 2, output_padding=p, bias=False), o, g) for i, o, p, g in up
-            )
-            self.out = nn.ConvTranspose2d(64, 1, 3)
-
-        def forward(self, x, t):
-            phase = t[:, None] * self.frequencies * math.tau
-            time = nn.functional.silu(self.embed(torch.cat([phase.sin(), phase.cos()], 1)))
-            skips = []
-            for block in self.down:
-                x = block(x, time)
-                skips.append(x)
-            skips.pop()
-            for block in self.up:
-                x = block(x, time)
-                if skips:
-                    x = torch.cat([x, skips.pop()], 1)
-            return self.out(x)
 
     class ResidualBlock(nn.Module):
         def __init__(self, maps, channels, attention=False):

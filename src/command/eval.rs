@@ -279,7 +279,7 @@ impl Eval {
             }
             return Ok(None);
         }
-        if *attributes != super::train_classifier::labels(train) {
+        if *attributes != train.label_names() {
             let names: Vec<&str> = attributes.iter().map(|known| known.name.as_str()).collect();
             bail!(
                 "the model was trained with {}, which {} does not have with the same values; name its data set with --data",

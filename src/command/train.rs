@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-use super::train_classifier::labels;
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 use scorebook::data::{ImageSet, Split};
@@ -293,7 +292,7 @@ impl Train {
         let usual = ResidualUnetSettings::default();
         let channels = self.channels.clone().unwrap_or(usual.channels);
         let attributes = match self.by_class {
-            true => labels(data).iter().map(|known| known.values.len()).collect(),
+            true => data.label_names().iter().map(|known| known.values.len()).collect(),
             false => vec![],
         };
         if self.by_class && attributes.is_empty() {
@@ -428,7 +427,7 @@ impl Train {
             shape: data.shape().to_vec(),
             attributes: match training.network().attributes().is_empty() {
                 true => vec![],
-                false => labels(data),
+                false => data.label_names(),
             },
             training: serde_json::json!({
                 "settings": training.settings(),

@@ -10,7 +10,7 @@ use scorebook::data::{self, Augmentation, ImageSet, Split};
 use scorebook::diffusion::Process;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
-use scorebook::score::{Classifier, ClassifierCard, ClassifierSettings, Label};
+use scorebook::score::{Classifier, ClassifierCard, ClassifierSettings};
 use scorebook::train::Classification;
 use scorebook::{device, interrupt, metrics};
 
@@ -83,7 +83,7 @@ impl TrainClassifier {
             channels: self.channels.clone(),
             features: self.features,
             process,
-            ..ClassifierSettings::new(train.shape().try_into()?, labels(&train))
+            ..ClassifierSettings::new(train.shape().try_into()?, train.label_names())
         };
         let training = Classification {
             steps: self.epochs * (train.len() / self.batch.max(1)) as u64,
@@ -155,9 +155,4 @@ impl TrainClassifier {
         data::use_folder(super::assets::library()?.join("datasets"));
         Ok(data::open(&self.dataset, split, self.data.as_deref())?)
     }
-}
-
-/// What is known of the images of a set.
-pub(super) fn labels(set: &ImageSet) -> Vec<Label> {
-    set.attributes().iter().map(|known| Label::new(&known.name, &known.values)).collect()
 }

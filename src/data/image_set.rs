@@ -3,6 +3,7 @@
 use super::{Attribute, pixels};
 use crate::likelihood::Dequantisation;
 use crate::random::Generator;
+use crate::score::Label;
 use crate::train::{Source, epoch_indices};
 use crate::{Error, Result};
 use candle_core::{DType, Device, Tensor};
@@ -189,10 +190,33 @@ impl ImageSet {
             let expected = format!("images of which something is known, unlike {}", self.name);
             return Err(Error::argument("attributes", "none", expected));
         }
-        let known = &self.attributes;
+        self.labels_at(0..self.len(), &Device::Cpu)
+    }
+
+    /// What is known of these images, `[images, attributes]`.
+    fn labels_at(
+        &self,
+        images: impl ExactSizeIterator<Item = usize>,
+        device: &Device,
+    ) -> Result<Tensor> {
+        let (count, known) = (images.len(), &self.attributes);
         let of = |image: usize| known.iter().map(move |each| u32::from(each.of[image]));
-        let labels: Vec<u32> = (0..self.len()).flat_map(of).collect();
-        Ok(Tensor::from_vec(labels, (self.len(), known.len()), &Device::Cpu)?)
+        let labels: Vec<u32> = images.flat_map(of).collect();
+        Ok(Tensor::from_vec(labels, (count, known.len()), device)?)
+    }
+
+    /// The names of the attributes and of their values: what a model is told that is trained with them, and what a classifier
+    /// tells.
+    ///
+    /// ```
+    /// use scorebook::{prelude::*, score::Label};
+    ///
+    /// let faces = PixelFaces::default().load(Split::Test)?;
+    /// assert_eq!(faces.label_names()[1], Label::new("glasses", ["none", "light", "dark"]));
+    /// # Ok::<(), scorebook::Error>(())
+    /// ```
+    pub fn label_names(&self) -> Vec<Label> {
+        self.attributes.iter().map(|known| Label::new(&known.name, &known.values)).collect()
     }
 
     /// The set of the images at `indices` alone, in that order, with all that is known of them.
@@ -280,14 +304,12 @@ impl Source for ImageSet {
         generator: &Generator,
         device: &Device,
     ) -> Result<Option<Tensor>> {
-        let indices = epoch_indices(self.len(), step, size, generator)?.to_vec1::<u32>()?;
-        let known = &self.attributes;
-        if known.is_empty() {
+        if self.attributes.is_empty() {
             return Ok(None);
         }
-        let of = |&index: &u32| known.iter().map(move |each| u32::from(each.of[index as usize]));
-        let labels: Vec<u32> = indices.iter().flat_map(of).collect();
-        Ok(Some(Tensor::from_vec(labels, (size, known.len()), device)?))
+        let indices = epoch_indices(self.len(), step, size, generator)?.to_vec1::<u32>()?;
+        let images = indices.into_iter().map(|index| index as usize);
+        self.labels_at(images, device).map(Some)
     }
 }
 

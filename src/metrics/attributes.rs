@@ -37,8 +37,7 @@ pub fn accuracy(
     noise: Option<(f64, &mut Generator)>,
 ) -> Result<Vec<f64>> {
     let judged = judge(classifier, images, labels, noise)?;
-    let share = |attribute: usize| share(judged.iter().filter_map(|row| row[attribute]));
-    Ok((0..classifier.settings().labels.len()).map(share).collect())
+    Ok(each(&judged, classifier.settings().labels.len()))
 }
 
 /// The share of `images` that `classifier` gives *all* the labels that they have, or were asked to have: of those that are
@@ -70,17 +69,42 @@ pub fn joint_accuracy(
     labels: &Tensor,
     noise: Option<(f64, &mut Generator)>,
 ) -> Result<f64> {
-    let judged = judge(classifier, images, labels, noise)?;
-    Ok(share(judged.iter().map(|row| row.iter().all(|right| right.unwrap_or(true)))))
+    Ok(joint(&judge(classifier, images, labels, noise)?))
 }
 
-/// For each image whether each of its labels is told right; `None` for one that is not given.
+/// The [`accuracy`] of each attribute, and where there are several the [`joint_accuracy`] after them, with one look at the
+/// images.
+pub(super) fn each_and_joint(
+    classifier: &Classifier,
+    images: &Tensor,
+    labels: &Tensor,
+) -> Result<Vec<f64>> {
+    let judged = judge(classifier, images, labels, None)?;
+    let mut all = each(&judged, classifier.settings().labels.len());
+    if all.len() > 1 {
+        all.push(joint(&judged));
+    }
+    Ok(all)
+}
+
+/// Whether each label of an image is told right; `None` for one that is not given.
+type Judged = Vec<Option<bool>>;
+
+fn each(judged: &[Judged], attributes: usize) -> Vec<f64> {
+    let of = |attribute: usize| share(judged.iter().filter_map(|row| row[attribute]));
+    (0..attributes).map(of).collect()
+}
+
+fn joint(judged: &[Judged]) -> f64 {
+    share(judged.iter().map(|row| row.iter().all(|right| right.unwrap_or(true))))
+}
+
 fn judge(
     classifier: &Classifier,
     images: &Tensor,
     labels: &Tensor,
     noise: Option<(f64, &mut Generator)>,
-) -> Result<Vec<Vec<Option<bool>>>> {
+) -> Result<Vec<Judged>> {
     let attributes = classifier.settings().labels.len();
     let count = images.dims().first().copied().unwrap_or(0);
     if labels.dims() != [count, attributes] {

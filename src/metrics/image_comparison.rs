@@ -2,8 +2,8 @@
 
 use super::features::in_batches;
 use super::{
-    ClassHistogram, Features, Memorisation, PrecisionRecall, accuracy, frechet_distance,
-    joint_accuracy, kernel_distance, precision_recall,
+    ClassHistogram, Features, Memorisation, PrecisionRecall, attributes::each_and_joint,
+    frechet_distance, kernel_distance, precision_recall,
 };
 use crate::data::ImageSet;
 use crate::random::Generator;
@@ -26,7 +26,7 @@ pub enum ImageMetric {
     Histogram,
     /// [`Memorisation`].
     Memorisation,
-    /// [`accuracy`] and [`joint_accuracy`], of images that were asked to have labels.
+    /// [`accuracy`](super::accuracy) and [`joint_accuracy`](super::joint_accuracy), of images that were asked to have labels.
     Accuracy,
 }
 
@@ -301,9 +301,7 @@ impl ImageComparison {
         let order = Tensor::new(order(held_out.len()), &Device::Cpu)?;
         let others = held_out.tensor(0, held_out.len())?.index_select(&order, 0)?;
         let others = others.to_device(&device)?;
-        let told = classifier.settings().labels.iter().map(|label| (&label.name, &label.values));
-        let known = held_out.attributes().iter().map(|known| (&known.name, &known.values));
-        let labels = match known.eq(told) {
+        let labels = match held_out.label_names() == classifier.settings().labels {
             true => Some(held_out.all_labels()?.index_select(&order, 0)?),
             false => None,
         };
@@ -345,13 +343,8 @@ impl ImageComparison {
         if !metrics.contains(&ImageMetric::Accuracy) {
             return Ok(report);
         }
-        let of = |images: &Tensor, labels: &Tensor| -> Result<Vec<f64>> {
-            let mut all = accuracy(&self.classifier, images, labels, None)?;
-            if all.len() > 1 {
-                all.push(joint_accuracy(&self.classifier, images, labels, None)?);
-            }
-            Ok(all)
-        };
+        let of =
+            |images: &Tensor, labels: &Tensor| each_and_joint(&self.classifier, images, labels);
         let found = of(generated, labels)?;
         let count = report.floor_images;
         let held_out = self.held_out.labels.as_ref().map(|labels| {

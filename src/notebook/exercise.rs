@@ -1,10 +1,10 @@
 //! Exercises that say what is wrong with an answer.
 
-use candle_core::{DType, Device, Tensor};
+use candle_core::Tensor;
 
 use super::bundle::escaped;
 use super::{Bundle, Display};
-use crate::Result;
+use crate::tensor::values;
 
 /// An exercise of the book: the checks of a reader's answer, in the cell where it is written.
 ///
@@ -374,12 +374,6 @@ impl Display for Exercise {
     }
 }
 
-/// All values of a tensor.
-fn values(tensor: &Tensor) -> Result<Vec<f64>> {
-    let values = tensor.detach().flatten_all()?.to_device(&Device::Cpu)?;
-    Ok(values.to_dtype(DType::F64)?.to_vec1()?)
-}
-
 /// The verdict on as many numbers as are expected.
 fn compared(answer: &[f64], expected: &[f64], tolerance: f64) -> Verdict {
     let wrong = |k: &usize| distance(answer[*k], expected[*k], tolerance).is_some();
@@ -426,6 +420,7 @@ fn short(x: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use candle_core::{DType, Device};
 
     fn plain(exercise: &Exercise) -> String {
         exercise.bundle().get("text/plain").unwrap().to_owned()

@@ -8,7 +8,7 @@ use scorebook::metrics::Features;
 use scorebook::plot;
 use scorebook::random::Generator;
 use scorebook::score::{
-    Classifier, ClassifierCard, ClassifierSettings, Label, Model, ModelCard, Network, ResidualUnet,
+    Classifier, ClassifierCard, ClassifierSettings, Model, ModelCard, Network, ResidualUnet,
     ResidualUnetSettings,
 };
 use std::collections::HashMap;
@@ -109,13 +109,7 @@ fn features_of_any_net_are_compared() {
 
 /// A model of digits by class that knows nothing yet, and a classifier that knows nothing, as files.
 fn untrained(home: &Folder) {
-    let attributes: Vec<Label> = Digits::default()
-        .load(Split::Test)
-        .unwrap()
-        .attributes()
-        .iter()
-        .map(|known| Label::new(&known.name, &known.values))
-        .collect();
+    let attributes = Digits::default().load(Split::Test).unwrap().label_names();
     let settings = ResidualUnetSettings {
         channels: vec![16],
         attention: vec![],
