@@ -16,10 +16,10 @@ use scorebook::metrics::{
 use scorebook::notebook::Display;
 use scorebook::progress::Progress;
 use scorebook::random::Generator;
-use scorebook::score::{Classifier, ClassifierFreeGuidance, Model, Score};
+use scorebook::score::{Classifier, ClassifierFreeGuidance, Model};
 use scorebook::{device, interrupt};
 
-use super::sample::Sampler;
+use super::sample::{Sampler, of_images};
 
 /// Measure the images of a model: distances to real images, variety, memorisation, likelihood.
 ///
@@ -31,7 +31,8 @@ use super::sample::Sampler;
 /// A model that was trained with labels is asked for those of training images drawn at random, and how many images have
 /// what was asked for is told, beside how many of the test images the classifier is right on.
 ///
-/// Several samplers, numbers of steps or scales of guidance give a table with a row for each.
+/// Several samplers, numbers of steps or scales of guidance give a table with a row for each. The score's guesses at the
+/// image are cut to the range from black to white, as `sample` does; the bits a dimension are those of the score as it is.
 ///
 /// Ctrl-C while it draws ends the drawing; what was drawn is measured. Features of another net, such as Inception, are read
 /// from files: see the documentation of `metrics::Features` for their format.
@@ -403,17 +404,20 @@ impl Eval {
         while drawn < self.n {
             let size = self.batch.min(self.n - drawn);
             let shape = [&[size], model.card.shape.as_slice()].concat();
-            let score: Box<dyn Score> = match labels {
-                Some(labels) => Box::new(ClassifierFreeGuidance {
-                    score: model.clone(),
-                    labels: labels.narrow(0, drawn, size)?.to_device(device)?,
-                    scale: way.guidance,
-                }),
-                None => Box::new(model.clone()),
-            };
+            let score = match labels {
+                Some(labels) => of_images(
+                    ClassifierFreeGuidance {
+                        score: model.clone(),
+                        labels: labels.narrow(0, drawn, size)?.to_device(device)?,
+                        scale: way.guidance,
+                    },
+                    model,
+                ),
+                None => of_images(model.clone(), model),
+            }?;
             // Each batch has noise of its own.
             let generator = &mut Generator::new(self.seed).child(parts.len() as u64);
-            let sample = sampler.sample(&process, &*score, &shape, generator, device)?;
+            let sample = sampler.sample(&process, &score, &shape, generator, device)?;
             if sample.interrupted {
                 break;
             }

@@ -12,10 +12,12 @@ use scorebook::sample::{
     ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
     ReverseEulerMaruyama,
 };
-use scorebook::score::{ClassifierFreeGuidance, Given, Model, Score};
+use scorebook::score::{Bounded, ClassifierFreeGuidance, Given, Model, Score};
 use scorebook::{device, interrupt, plot};
 
 /// Draw images from a trained model.
+///
+/// Its score's guesses at the image are cut to the range from black to white.
 #[derive(Args)]
 #[command(after_help = "Examples:
   scorebook sample runs/fashion --out garments.png
@@ -115,9 +117,15 @@ impl Sampler {
     }
 }
 
+/// The score to draw images from -1 to 1 with: its guesses at the image are cut to that range, without which few steps and
+/// strong guidance go beyond it.
+pub(super) fn of_images(score: impl Score + 'static, model: &Model) -> Result<Bounded> {
+    Ok(Bounded::new(score, model.network().process(), (-1.0, 1.0))?)
+}
+
 impl Sample {
     /// The model's score of what was asked for.
-    fn score(&self, model: &Model) -> Result<Box<dyn Score>> {
+    fn score(&self, model: &Model) -> Result<Bounded> {
         let mut given = vec![];
         for attribute in &self.attribute {
             let Some(pair) = attribute.split_once('=') else {
@@ -130,13 +138,13 @@ impl Sample {
             if self.guidance.is_some() {
                 bail!("--guidance needs something to guide to: --class or --attribute");
             }
-            return Ok(Box::new(model.clone()));
+            return of_images(model.clone(), model);
         }
         let (score, labels) = (model.clone(), model.labels(&given)?);
-        Ok(match self.guidance {
-            Some(scale) => Box::new(ClassifierFreeGuidance { score, labels, scale }),
-            None => Box::new(Given { score, labels }),
-        })
+        match self.guidance {
+            Some(scale) => of_images(ClassifierFreeGuidance { score, labels, scale }, model),
+            None => of_images(Given { score, labels }, model),
+        }
     }
 
     /// Samples and writes the picture.
@@ -170,7 +178,7 @@ impl Sample {
         let begun = Instant::now();
         let process = model.network().process();
         let generator = &mut Generator::new(self.seed);
-        let drawn = sampler.sample(&process, &*score, &shape, generator, &device)?;
+        let drawn = sampler.sample(&process, &score, &shape, generator, &device)?;
         if drawn.interrupted {
             eprintln!("Interrupted; no picture was written.");
             return Ok(ExitCode::from(130));

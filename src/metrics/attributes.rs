@@ -72,15 +72,11 @@ pub fn joint_accuracy(
     Ok(joint(&judge(classifier, images, labels, noise)?))
 }
 
-/// The [`accuracy`] of each attribute, and where there are several the [`joint_accuracy`] after them, with one look at the
-/// images.
-pub(super) fn each_and_joint(
-    classifier: &Classifier,
-    images: &Tensor,
-    labels: &Tensor,
-) -> Result<Vec<f64>> {
-    let judged = judge(classifier, images, labels, None)?;
-    let mut all = each(&judged, classifier.settings().labels.len());
+/// The [`accuracy`] of each attribute, and where there are several the [`joint_accuracy`] after them, of images that a
+/// classifier told to have the labels `told` `[n, attributes]`.
+pub(super) fn each_and_joint(told: &Tensor, labels: &Tensor) -> Result<Vec<f64>> {
+    let judged = compare(told, labels)?;
+    let mut all = each(&judged, told.dim(1)?);
     if all.len() > 1 {
         all.push(joint(&judged));
     }
@@ -105,22 +101,25 @@ fn judge(
     labels: &Tensor,
     noise: Option<(f64, &mut Generator)>,
 ) -> Result<Vec<Judged>> {
-    let attributes = classifier.settings().labels.len();
-    let count = images.dims().first().copied().unwrap_or(0);
-    if labels.dims() != [count, attributes] {
-        let expected = format!("[{count}, {attributes}], one an image and attribute");
-        return Err(Error::shape("labels", labels.dims(), expected));
-    }
-    let found = match (noise, &classifier.settings().process) {
+    let told = match (noise, &classifier.settings().process) {
         (Some((t, generator)), Some(process)) => {
             let noised = process.perturb(images, &same_time(t, images)?, generator)?.0;
             in_batches(&noised, |x| classifier.predict(x, Some(&same_time(t, x)?)))?
         }
         _ => in_batches(images, |x| classifier.predict(x, None))?,
     };
-    let right = |(found, asked): (&u32, &u32)| (*asked != ANY_LABEL).then_some(found == asked);
-    let rows = found.to_vec2::<u32>()?.into_iter().zip(labels.to_vec2::<u32>()?);
-    Ok(rows.map(|(found, asked)| found.iter().zip(&asked).map(right).collect()).collect())
+    compare(&told, labels)
+}
+
+/// Whether the labels `told` are those of `labels`, both `[n, attributes]`.
+fn compare(told: &Tensor, labels: &Tensor) -> Result<Vec<Judged>> {
+    if labels.dims() != told.dims() {
+        let expected = format!("{:?}, one an image and attribute", told.dims());
+        return Err(Error::shape("labels", labels.dims(), expected));
+    }
+    let right = |(told, asked): (&u32, &u32)| (*asked != ANY_LABEL).then_some(told == asked);
+    let rows = told.to_vec2::<u32>()?.into_iter().zip(labels.to_vec2::<u32>()?);
+    Ok(rows.map(|(told, asked)| told.iter().zip(&asked).map(right).collect()).collect())
 }
 
 fn share(right: impl Iterator<Item = bool>) -> f64 {

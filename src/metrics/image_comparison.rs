@@ -223,37 +223,37 @@ impl FeatureComparison {
     }
 }
 
-/// Images of a set, with what a classifier of its labels says of them.
+/// Images, with what a classifier says of them.
 #[derive(Clone, Debug)]
 struct Seen {
     images: Tensor,
     features: Features,
-    /// For each label, how often each of its values was seen.
-    counts: Vec<Vec<u64>>,
-    /// What the images have in truth, where the set knows what the classifier tells.
-    labels: Option<Tensor>,
+    /// The labels that they are told to have, `[n, attributes]`.
+    told: Tensor,
 }
 
 impl Seen {
     fn of(classifier: &Classifier, images: &Tensor, name: &str) -> Result<Self> {
-        let labels = &classifier.settings().labels;
         Ok(Self {
             features: Features::of(classifier, images, name)?,
-            counts: count(classifier, images, labels)?,
+            told: in_batches(images, |x| classifier.predict(x, None))?,
             images: images.clone(),
-            labels: None,
         })
     }
-}
 
-/// For each label, how often the classifier gives each of its values.
-fn count(classifier: &Classifier, images: &Tensor, labels: &[Label]) -> Result<Vec<Vec<u64>>> {
-    let found = in_batches(images, |x| classifier.predict(x, None))?;
-    let counts = labels.iter().enumerate().map(|(i, label)| {
-        let of_label = found.narrow(1, i, 1)?.flatten_all()?.to_vec1::<u32>()?;
-        ClassHistogram::count(&of_label, label.values.len())
-    });
-    counts.collect()
+    fn first(&self, count: usize) -> Result<Self> {
+        Ok(Self {
+            images: self.images.narrow(0, 0, count)?,
+            features: self.features.first(count)?,
+            told: self.told.narrow(0, 0, count)?,
+        })
+    }
+
+    /// How often each value of a label was seen.
+    fn counts(&self, attribute: usize, label: &Label) -> Result<Vec<u64>> {
+        let told = self.told.narrow(1, attribute, 1)?.flatten_all()?.to_vec1::<u32>()?;
+        ClassHistogram::count(&told, label.values.len())
+    }
 }
 
 /// Real images that generated ones are compared with, and held-out ones for the floor: the same numbers for real images
@@ -280,6 +280,8 @@ pub struct ImageComparison {
     classifier: Classifier,
     reference: Seen,
     held_out: Seen,
+    /// What the held-out images have in truth, where their set knows what the classifier tells.
+    labels: Option<Tensor>,
 }
 
 impl ImageComparison {
@@ -307,8 +309,9 @@ impl ImageComparison {
         };
         Ok(Self {
             reference: Seen::of(classifier, &reference, &name)?,
-            held_out: Seen { labels, ..Seen::of(classifier, &others, held_out.name())? },
+            held_out: Seen::of(classifier, &others, held_out.name())?,
             classifier: classifier.clone(),
+            labels,
         })
     }
 
@@ -339,18 +342,17 @@ impl ImageComparison {
         labels: &Tensor,
         metrics: &[ImageMetric],
     ) -> Result<ImageReport> {
-        let mut report = self.report(generated, metrics)?;
+        let seen = Seen::of(&self.classifier, generated, "the generated images")?;
+        let mut report = self.measure(&seen, metrics)?;
         if !metrics.contains(&ImageMetric::Accuracy) {
             return Ok(report);
         }
-        let of =
-            |images: &Tensor, labels: &Tensor| each_and_joint(&self.classifier, images, labels);
-        let found = of(generated, labels)?;
+        let found = each_and_joint(&seen.told, labels)?;
         let count = report.floor_images;
-        let held_out = self.held_out.labels.as_ref().map(|labels| {
-            of(&self.held_out.images.narrow(0, 0, count)?, &labels.narrow(0, 0, count)?)
+        let floors = self.labels.as_ref().map(|labels| {
+            each_and_joint(&self.held_out.told.narrow(0, 0, count)?, &labels.narrow(0, 0, count)?)
         });
-        let floors = held_out.transpose()?;
+        let floors = floors.transpose()?;
         let error = |share: f64, count: usize| (share * (1.0 - share) / count as f64).sqrt();
         let names = self.classifier.settings().labels.iter().map(|label| label.name.as_str());
         for (i, (name, value)) in names.chain(["all together"]).zip(found).enumerate() {
@@ -371,40 +373,37 @@ impl ImageComparison {
     /// # Errors
     /// If they have another shape than the classifier's, or there are too few for a metric.
     pub fn report(&self, generated: &Tensor, metrics: &[ImageMetric]) -> Result<ImageReport> {
-        let Self { classifier, reference, held_out } = self;
-        let features = Features::of(classifier, generated, "the generated images")?;
+        self.measure(&Seen::of(&self.classifier, generated, "the generated images")?, metrics)
+    }
+
+    fn measure(&self, seen: &Seen, metrics: &[ImageMetric]) -> Result<ImageReport> {
+        let Self { classifier, reference, held_out, .. } = self;
         let comparison = FeatureComparison::new(&reference.features, Some(&held_out.features))?;
-        let mut report = comparison.report(&features, metrics)?;
+        let mut report = comparison.report(&seen.features, metrics)?;
+        let held_out = held_out.first(report.floor_images)?;
         if metrics.contains(&ImageMetric::Histogram) {
-            let labels = &classifier.settings().labels;
-            let counts = count(classifier, generated, labels)?;
-            let others = held_out.images.narrow(0, 0, report.floor_images)?;
-            let floors = count(classifier, &others, labels)?;
-            for (((label, counts), floor), reference) in
-                labels.iter().zip(&counts).zip(&floors).zip(&reference.counts)
-            {
-                let value = ClassHistogram::compare(counts, reference)?;
-                let floor = ClassHistogram::compare(floor, reference)?;
+            for (attribute, label) in classifier.settings().labels.iter().enumerate() {
+                let reference = reference.counts(attribute, label)?;
+                let of = |seen: &Seen| -> Result<(ClassHistogram, f64)> {
+                    let counts = seen.counts(attribute, label)?;
+                    let never_seen = counts.iter().filter(|count| **count == 0).count();
+                    Ok((ClassHistogram::compare(&counts, &reference)?, never_seen as f64))
+                };
+                let ((value, never_seen), (floor, floor_never_seen)) = (of(seen)?, of(&held_out)?);
                 let name = &label.name;
-                let far = format!("shares of {name}: total variation");
-                report.add(far, value.total_variation, Some(floor.total_variation));
                 report.add(
-                    format!("shares of {name}: p-value"),
-                    value.p_value,
-                    Some(floor.p_value),
+                    format!("shares of {name}: total variation"),
+                    value.total_variation,
+                    Some(floor.total_variation),
                 );
-                let rarest =
-                    |counts: &[u64]| counts.iter().filter(|count| **count == 0).count() as f64;
-                report.add(
-                    format!("values of {name} never seen"),
-                    rarest(counts),
-                    Some(rarest(&floor.counts)),
-                );
+                let p_value = format!("shares of {name}: p-value");
+                report.add(p_value, value.p_value, Some(floor.p_value));
+                let never = format!("values of {name} never seen");
+                report.add(never, never_seen, Some(floor_never_seen));
             }
         }
         if metrics.contains(&ImageMetric::Memorisation) {
-            let others = held_out.images.narrow(0, 0, report.floor_images)?;
-            match Memorisation::of(generated, &reference.images, &others)? {
+            match Memorisation::of(&seen.images, &reference.images, &held_out.images)? {
                 None => report.interrupted = true,
                 Some(found) => {
                     let (median, floor) = found.medians();
