@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use anyhow::{Result, bail};
+use candle_core::Tensor;
 use clap::{Args, ValueEnum};
 use scorebook::random::Generator;
 use scorebook::sample::{
@@ -23,6 +24,7 @@ use scorebook::{device, interrupt, plot};
   scorebook sample runs/fashion --out garments.png
   scorebook sample runs/fashion --sampler probability-flow --steps 50 --out flow.png
   scorebook sample runs/classes --class Boot --guidance 1 --out boots.png
+  scorebook sample runs/classes --class Sandal,Sneaker,Boot --n 30 --guidance 1 --out shoes.png
   scorebook sample runs/faces --attribute hair=brown --attribute glasses=none --out faces.png")]
 pub struct Sample {
     /// The folder of a training, or a model file.
@@ -36,9 +38,9 @@ pub struct Sample {
     /// Steps from noise to data [default: the sampler's own number, 25 to 500]
     #[arg(long)]
     steps: Option<usize>,
-    /// Images of this class.
-    #[arg(long, value_name = "NAME")]
-    class: Option<String>,
+    /// Images of this class, or of several in turn, a column each.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    class: Vec<String>,
     /// Images with this value of an attribute; may be given for several.
     #[arg(long, value_name = "NAME=VALUE")]
     attribute: Vec<String>,
@@ -126,21 +128,30 @@ pub(super) fn of_images(score: impl Score + 'static, model: &Model) -> Result<Bo
 impl Sample {
     /// The model's score of what was asked for.
     fn score(&self, model: &Model) -> Result<Bounded> {
-        let mut given = vec![];
+        let mut attributes = vec![];
         for attribute in &self.attribute {
             let Some(pair) = attribute.split_once('=') else {
                 bail!("--attribute is {attribute:?}; expected NAME=VALUE, such as hair=brown");
             };
-            given.push(pair);
+            attributes.push(pair);
         }
-        given.extend(self.class.as_deref().map(|class| ("class", class)));
-        if given.is_empty() {
+        if attributes.is_empty() && self.class.is_empty() {
             if self.guidance.is_some() {
                 bail!("--guidance needs something to guide to: --class or --attribute");
             }
             return of_images(model.clone(), model);
         }
-        let (score, labels) = (model.clone(), model.labels(&given)?);
+        let labels = match self.class.is_empty() {
+            true => model.labels(&attributes)?,
+            false => {
+                let of =
+                    |class: &String| model.labels(&[&attributes[..], &[("class", class)]].concat());
+                let rows = self.class.iter().map(of).collect::<scorebook::Result<Vec<_>>>()?;
+                let in_turn: Vec<&Tensor> = rows.iter().cycle().take(self.n).collect();
+                Tensor::cat(&in_turn, 0)?
+            }
+        };
+        let score = model.clone();
         match self.guidance {
             Some(scale) => of_images(ClassifierFreeGuidance { score, labels, scale }, model),
             None => of_images(Given { score, labels }, model),
@@ -183,7 +194,10 @@ impl Sample {
             eprintln!("Interrupted; no picture was written.");
             return Ok(ExitCode::from(130));
         }
-        let columns = (self.n as f64).sqrt().ceil() as usize;
+        let columns = match self.class.len() {
+            0 | 1 => (self.n as f64).sqrt().ceil() as usize,
+            classes => classes,
+        };
         plot::image_grid(&drawn.x, (-1.0, 1.0), columns)?.save(&self.out)?;
         let (n, seconds) = (self.n, begun.elapsed().as_secs_f64());
         eprintln!(
