@@ -13,7 +13,7 @@ use scorebook::sample::{
     ExponentialIntegrator, PredictorCorrector, ProbabilityFlow, ReverseDiffusion,
     ReverseEulerMaruyama,
 };
-use scorebook::score::{Bounded, ClassifierFreeGuidance, Given, Model, Score};
+use scorebook::score::{Bounded, ClassifierFreeGuidance, Model, Score};
 use scorebook::{device, interrupt, plot};
 
 /// Draw images from a trained model.
@@ -151,11 +151,9 @@ impl Sample {
                 Tensor::cat(&in_turn, 0)?
             }
         };
-        let score = model.clone();
-        match self.guidance {
-            Some(scale) => of_images(ClassifierFreeGuidance { score, labels, scale }, model),
-            None => of_images(Given { score, labels }, model),
-        }
+        // Without guidance it is the score of what was asked for.
+        let scale = self.guidance.unwrap_or(0.0);
+        of_images(ClassifierFreeGuidance { score: model.clone(), labels, scale }, model)
     }
 
     /// Samples and writes the picture.

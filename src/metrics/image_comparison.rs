@@ -1,6 +1,5 @@
 //! All that is measured of generated images, beside what real ones reach.
 
-use super::features::in_batches;
 use super::{
     ClassHistogram, Features, Memorisation, PrecisionRecall, attributes::each_and_joint,
     frechet_distance, kernel_distance, precision_recall,
@@ -234,11 +233,9 @@ struct Seen {
 
 impl Seen {
     fn of(classifier: &Classifier, images: &Tensor, name: &str) -> Result<Self> {
-        Ok(Self {
-            features: Features::of(classifier, images, name)?,
-            told: in_batches(images, |x| classifier.predict(x, None))?,
-            images: images.clone(),
-        })
+        let features = Features::of(classifier, images, name)?;
+        let told = classifier.predict_of(features.values())?;
+        Ok(Self { images: images.clone(), features, told })
     }
 
     fn first(&self, count: usize) -> Result<Self> {

@@ -274,9 +274,13 @@ impl Classifier {
     /// # Errors
     /// As [`features`](Self::features).
     pub fn log_probs(&self, x: &Tensor, t: Option<&Tensor>) -> Result<Vec<Tensor>> {
-        let hidden = self.hidden(x, t)?;
+        self.log_probs_of(&self.hidden(x, t)?)
+    }
+
+    /// The log probabilities of images with these features.
+    fn log_probs_of(&self, features: &Tensor) -> Result<Vec<Tensor>> {
         let of_attribute =
-            |i| Ok(log_softmax(&self.parameters.apply_linear(&head(i), &hidden)?, D::Minus1)?);
+            |i| Ok(log_softmax(&self.parameters.apply_linear(&head(i), features)?, D::Minus1)?);
         (0..self.settings.labels.len()).map(of_attribute).collect()
     }
 
@@ -285,7 +289,12 @@ impl Classifier {
     /// # Errors
     /// As [`features`](Self::features).
     pub fn predict(&self, x: &Tensor, t: Option<&Tensor>) -> Result<Tensor> {
-        let log_probs = self.frozen().log_probs(x, t)?;
+        self.predict_of(&self.features(x, t)?)
+    }
+
+    /// What [`predict`](Self::predict) says of images with these [`features`](Self::features).
+    pub(crate) fn predict_of(&self, features: &Tensor) -> Result<Tensor> {
+        let log_probs = self.frozen().log_probs_of(features)?;
         let labels = log_probs.iter().map(|each| Ok(each.argmax(D::Minus1)?));
         Ok(Tensor::stack(&labels.collect::<Result<Vec<_>>>()?, 1)?)
     }
